@@ -1,0 +1,66 @@
+"""The three kinds of failure: fatal ones are raised, recoverable ones are shown to the model, limits end a run.
+
+A limit is not an exception: a run that meets one still returns a Prediction, with `termination_reason` set.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NoReturn
+
+SubcallErrorKind = Literal["budget", "context_window", "refusal", "truncated", "unparsable", "timeout", "lm", "invalid"]
+
+
+class RLMError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class FatalError(RLMError):
+    """A run that cannot go on and has no answer.
+
+    Args:
+        message: The fault and its mend, in one sentence.
+        partial: What the run had found, done and spent: trajectory, usage and run id, where there was a run.
+    """
+
+    def __init__(self, message: str, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class SandboxError(FatalError):
+    """The sandbox could not be started, or could not be kept alive."""
+
+
+class InputError(FatalError, ValueError):
+    """What the caller passed cannot be used."""
+
+
+class RecoverableError(RLMError):
+    """A failure that is shown to the model, which may mend it in its next turn."""
+
+
+class SubcallError(RecoverableError, RuntimeError):
+    """A sub-LM call that failed, raised by a single call and returned in its place by a batch.
+
+    It is falsy and refuses to be used as text, so that a failure can never pass for an answer.
+
+    Args:
+        kind: What went wrong, as one word.
+        message: The fault and its mend.
+    """
+
+    def __init__(self, kind: SubcallErrorKind, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+    def _not_text(self, *_: object) -> NoReturn:
+        raise TypeError(f"this sub-call failed ({self.kind}: {self.message}); filter failed items with `if result`")
+
+    __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _not_text

@@ -1,0 +1,401 @@
+"""The sandbox's own side of a session: runs cells, captures what they print, calls the host.
+
+Runs inside Pyodide, where `wire` is a small JavaScript object that moves bytes (`runner/main.ts`). It is part of the
+memory snapshot, so everything it imports here is loaded before a session starts.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import hashlib
+import inspect
+import linecache
+import os
+import random
+import sys
+import time
+import traceback
+import types
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from rlm_module.errors import SubcallError
+from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode, encode_as_text
+
+_TRACEBACK_FRAMES = 8
+_MESSAGE_CHARS = 2_000
+MAX_IN_FLIGHT = 512
+
+
+class Submitted(BaseException):
+    """Leaves the cell after SUBMIT; not an Exception, so that `except Exception` lets it pass."""
+
+
+class Clip:
+    """A text stream that keeps the head and the tail of what is written to it, and counts the rest."""
+
+    encoding = "utf-8"
+    errors = "surrogatepass"
+
+    def __init__(self, limit: int) -> None:
+        self._head_limit = limit - limit // 2
+        self._tail_limit = limit // 2
+        self._head: list[str] = []
+        self._head_chars = 0
+        self._tail: deque[str] = deque()
+        self._tail_chars = 0
+        self._total = 0
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._total += len(text)
+        room = self._head_limit - self._head_chars
+        if room > 0:
+            self._head.append(text[:room])
+            self._head_chars += min(room, len(text))
+        self._keep_tail(text[max(room, 0) :])
+        return len(text)
+
+    def _keep_tail(self, text: str) -> None:
+        text = text[-self._tail_limit :] if self._tail_limit else ""
+        if not text:
+            return
+        self._tail.append(text)
+        self._tail_chars += len(text)
+        while self._tail_chars - len(self._tail[0]) >= self._tail_limit:
+            self._tail_chars -= len(self._tail.popleft())
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def text(self) -> str:
+        head, tail = "".join(self._head), "".join(self._tail)
+        tail = tail[-self._tail_limit :] if self._tail_limit else ""
+        omitted = self._total - len(head) - len(tail)
+        if omitted <= 0:
+            return head + tail
+        note = f"\n... [{omitted:,} of {self._total:,} characters omitted] ...\n"
+        return head + note + tail
+
+
+class HostCallable:
+    """A function that runs on the host. Call it as usual, or `await f.aio(...)` to have many in flight."""
+
+    def __init__(self, name: str, signature: str, doc: str) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = f"{name}{signature}\n\n{doc}"
+        self._signature = signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        request = _request(self.__name__, args, kwargs)
+        if STATE.in_flight and STATE.ffi.can_run_sync():  # awaited calls go on while this one waits
+            return _answer(STATE.ffi.run_sync(STATE.wire.call(request)))
+        return _answer(STATE.ask(request))
+
+    async def aio(self, *args: Any, **kwargs: Any) -> Any:
+        request = _request(self.__name__, args, kwargs)
+        async with STATE.places:
+            STATE.in_flight += 1
+            try:
+                return _answer(await STATE.wire.call(request))
+            finally:
+                STATE.in_flight -= 1
+
+    def __repr__(self) -> str:
+        return f"<host function {self.__name__}{self._signature}>"
+
+
+def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    try:
+        request = encode_as_text([name, list(args), kwargs])
+    except CodecError as error:
+        raise TypeError(f"{name}(): {error}") from None
+    if len(request) > MAX_FRAME:
+        raise ValueError(f"{name}(): the arguments take {len(request):,} bytes; pass at most {MAX_FRAME:,}")
+    return request
+
+
+def _answer(reply: Any) -> Any:
+    if reply is None:
+        raise KeyboardInterrupt
+    outcome, value = decode(reply.to_bytes())
+    if outcome == "value":
+        return value
+    if isinstance(value, SubcallError):
+        raise value
+    raise RuntimeError(value)
+
+
+class State:
+    """What a session knows; one per sandbox."""
+
+    def __init__(self) -> None:
+        self.wire: Any = None
+        self.ask: Any = None
+        self.ffi: Any = None
+        self.in_flight = 0
+        self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self.namespace: dict[str, Any] = {}
+        self.output_limit = 100_000
+        self.outputs: list[str] | None = None
+        self.final: dict[str, Any] | None = None
+        self.cell = -1
+        self.hidden: set[str] = set()
+        self.interrupted = False
+
+
+STATE = State()
+
+
+def connect(wire: Any) -> None:
+    """Called once after the snapshot is loaded, which cannot hold what belongs to JavaScript."""
+    import pyodide.ffi
+
+    STATE.wire, STATE.ask, STATE.ffi = wire, wire.ask, pyodide.ffi
+
+
+def setup(body: Any) -> bytes:
+    """Answers a SETUP frame: names the host's functions and SUBMIT's fields; the first one seeds randomness too."""
+    spec = decode(body.to_bytes())
+    if not STATE.namespace:
+        STATE.namespace = sys.modules["__main__"].__dict__
+        builtins.input = _refuse_input
+        time.sleep = _sleep
+        _seed(spec["seed"])
+    STATE.output_limit = spec["output_limit"]
+    STATE.outputs = spec["outputs"]
+    names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit}
+    names.update({name: HostCallable(name, *rest) for name, *rest in spec["functions"]})
+    STATE.namespace.update(names)
+    STATE.hidden.update(STATE.namespace if STATE.cell < 0 else names)
+    return encode(None)
+
+
+def load(name: str, body: Any) -> bytes:
+    """Answers a LOAD frame: binds one input."""
+    try:
+        STATE.namespace[name] = decode(body.to_bytes())
+    except MemoryError:
+        return encode("MemoryError")
+    return encode(None)
+
+
+def forget(body: Any) -> bytes:
+    """Answers a FORGET frame: removes what an interrupted cell had assigned."""
+    for name in decode(body.to_bytes()):
+        STATE.namespace.pop(name, None)
+    return encode(None)
+
+
+def run(source: str, number: int) -> bytes:
+    """Answers a CELL frame. Never raises but for an interrupt that lands here, outside the code's own frames."""
+    STATE.cell = number
+    STATE.final = None
+    STATE.interrupted = False
+    out, err = Clip(STATE.output_limit), Clip(STATE.output_limit)
+    value = error = None
+    with _captured(out, err):
+        try:
+            value = _execute(source)
+        except Submitted:
+            pass
+        except BaseException as raised:  # noqa: BLE001 - whatever the code raises belongs to the cell
+            error = _describe(raised)
+        finally:
+            _cancel_leftover_tasks()
+    stray = STATE.wire.stray()
+    if stray:
+        out.write(stray)
+    return _result(out.text(), err.text(), value, error)
+
+
+def _result(out: str, err: str, value: str | None, error: dict[str, Any] | None) -> bytes:
+    final = STATE.final
+    body = encode({"stdout": out, "stderr": err, "value": value, "error": error, "final": final})
+    if len(body) <= MAX_FRAME:
+        return body
+    message = f"the submitted value takes {len(body):,} bytes; submit at most {MAX_FRAME:,}"
+    error = {"kind": "exception", "type": "ValueError", "message": message, "traceback": f"ValueError: {message}"}
+    return encode({"stdout": out, "stderr": err, "value": value, "error": error, "final": None})
+
+
+@contextmanager
+def _captured(out: Clip, err: Clip) -> Iterator[None]:
+    saved = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = saved
+
+
+def _execute(source: str) -> str | None:
+    """Runs the cell in the one namespace; the repr of its last expression, cut to the output limit."""
+    filename = f"<cell {STATE.cell}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    tree = ast.parse(source, filename)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    if tree.body:
+        _evaluate(tree, filename, "exec")
+    if last is None or not isinstance(last, ast.Expr):
+        return None
+    value = _evaluate(ast.Expression(last.value), filename, "eval")
+    if value is None:
+        return None
+    STATE.namespace["_"] = value
+    shown = Clip(STATE.output_limit)
+    shown.write(repr(value))
+    return shown.text()
+
+
+def _evaluate(tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
+    code = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    result = eval(code, STATE.namespace)  # noqa: S307 - this is the sandbox
+    if not code.co_flags & inspect.CO_COROUTINE:
+        return result
+    return _await(result)
+
+
+def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def guarded() -> tuple[Any, BaseException | None]:  # asyncio prints what a task raises; this one never does
+        try:
+            return await coroutine, None
+        except BaseException as raised:  # noqa: BLE001 - raised again below
+            return None, raised
+
+    value, raised = STATE.ffi.run_sync(asyncio.ensure_future(guarded()))
+    if raised is not None:
+        raise raised
+    return value
+
+
+def interrupt() -> None:
+    """Called from JavaScript while Python waits: ends every wait."""
+    STATE.interrupted = True
+    for task in asyncio.all_tasks(asyncio.get_event_loop()):
+        task.cancel()
+
+
+def _cancel_leftover_tasks() -> None:
+    for task in asyncio.all_tasks(asyncio.get_event_loop()):
+        task.cancel()
+
+
+def _describe(raised: BaseException) -> dict[str, Any]:
+    """The cell's error as plain values, with a traceback that shows the model's own frames only."""
+    kind = "exception"
+    if isinstance(raised, KeyboardInterrupt) or STATE.interrupted:
+        kind, raised = "interrupted", KeyboardInterrupt("the cell ran over its time limit")
+    elif isinstance(raised, SyntaxError) and (raised.filename or "").startswith("<cell "):
+        kind = "syntax"
+    elif isinstance(raised, SystemExit):
+        raised = RuntimeError("exit() and sys.exit() have no effect here; call SUBMIT to end the run")
+    try:
+        message = str(raised)
+    except Exception as broken:  # noqa: BLE001 - a hostile __str__
+        message = f"<unprintable: {type(broken).__name__}>"
+    clipped = Clip(_MESSAGE_CHARS)
+    clipped.write(message)
+    return {
+        "kind": kind,
+        "type": type(raised).__name__,
+        "message": clipped.text(),
+        "traceback": _short_traceback(raised, f"{type(raised).__name__}: {clipped.text()}"),
+    }
+
+
+def _short_traceback(raised: BaseException, last_line: str) -> str:
+    if isinstance(raised, SyntaxError):
+        return "".join(traceback.format_exception_only(raised)).rstrip()
+    frames = [f for f in traceback.extract_tb(raised.__traceback__) if f.filename.startswith("<cell ")]
+    shown = frames[-_TRACEBACK_FRAMES:]
+    lines = ["Traceback (most recent call last):"] if shown else []
+    if len(shown) < len(frames):
+        lines.append(f"  ... {len(frames) - len(shown)} frames omitted ...")
+    for frame in shown:
+        lines.append(f"  {frame.filename.strip('<>')}, line {frame.lineno}, in {frame.name}: {frame.line or ''}"[:300])
+    return "\n".join([*lines, last_line])
+
+
+def submit(*args: Any, **kwargs: Any) -> NoReturn:
+    """Ends the run with the given outputs, by name or in order."""
+    fields = _bind_outputs(args, kwargs)
+    try:
+        encode(fields)
+    except CodecError as error:
+        raise TypeError(f"SUBMIT: {error}") from None
+    if STATE.final is None:
+        STATE.final = fields
+    raise Submitted
+
+
+def _bind_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    if STATE.outputs is None:
+        if len(args) + len(kwargs) != 1 or (kwargs and "output" not in kwargs):
+            raise TypeError("SUBMIT takes exactly one value: SUBMIT(output)")
+        return {"output": args[0] if args else kwargs["output"]}
+    usage = f"call SUBMIT({', '.join(f'{name}=...' for name in STATE.outputs)})"
+    if len(args) > len(STATE.outputs):
+        raise TypeError(f"SUBMIT got {len(args)} values for {len(STATE.outputs)} outputs; {usage}")
+    fields = dict(zip(STATE.outputs, args, strict=False))
+    twice = fields.keys() & kwargs.keys()
+    unknown = kwargs.keys() - set(STATE.outputs)
+    missing = [name for name in STATE.outputs if name not in fields and name not in kwargs]
+    faults = [f"got {name} twice" for name in sorted(twice)]
+    faults += [f"has no output {name!r}" for name in sorted(unknown)]
+    faults += [f"misses {name!r}" for name in missing]
+    if faults:
+        raise TypeError(f"SUBMIT {', '.join(faults)}; {usage}")
+    return {**fields, **kwargs}
+
+
+def show_vars() -> None:
+    """Prints the variables of the session with their types and sizes."""
+    for name, value in STATE.namespace.items():
+        if name in STATE.hidden or name.startswith("_") or isinstance(value, types.ModuleType):
+            continue
+        size = f", {len(value):,} items" if isinstance(value, (list, tuple, dict, set)) else ""
+        size = f", {len(value):,} characters" if isinstance(value, str) else size
+        print(f"{name}: {type(value).__name__}{size}")
+
+
+def _refuse_input(prompt: object = "") -> NoReturn:
+    raise RuntimeError("input() is not available: nobody can answer; use the variables you were given")
+
+
+def _sleep(seconds: float) -> None:
+    """time.sleep that an interrupt can end."""
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    if not STATE.wire.sleep(seconds):
+        raise KeyboardInterrupt
+
+
+def _seed(seed: int) -> None:
+    """Makes every source of randomness a function of the seed, so that re-running cells gives what they gave."""
+    stream = random.Random(f"urandom:{seed}")
+
+    def urandom(size: int) -> bytes:
+        return stream.randbytes(size)
+
+    random.seed(seed)
+    os.urandom = urandom
+    random._urandom = urandom  # type: ignore[attr-defined]
+
+
+WARM = hashlib.sha256(encode({"$": {1, 2}}) + repr(decode(encode((1, "x")))).encode()).hexdigest()
+"""Runs the codec once, so that the snapshot holds it warm."""

@@ -1,0 +1,163 @@
+// Runs Pyodide and carries frames between it and the host. Values are none of this file's business: bodies are bytes.
+//
+// Wire: a frame is kind (u8), id (u32), length (u64), little-endian, then `length` bytes. Frames to the host go straight
+// to stdout; Pyodide's own stdout never does. Frames from the host arrive through the worker that owns stdin, which can
+// interrupt this thread while Python keeps it busy.
+
+export const SETUP = 1, LOAD = 2, CELL = 3, ANSWER = 4, INTERRUPT = 5, FORGET = 6;
+const READY = 16, DONE = 17, CALL = 18;
+const STRAY_LIMIT = 64 * 1024;
+
+type Python = Record<string, any>;
+
+import { INTERRUPT_FLAG, newShared, receive, SEEN } from "./shared.ts";
+
+const [runtime, snapshotPath] = Deno.args;
+const shared = newShared();
+const worker = new Worker(new URL("./stdin.ts", import.meta.url), { type: "module" });
+
+const { loadPyodide } = await import(`file://${runtime}/pyodide.mjs`);
+const python: Python = await loadPyodide({
+  indexURL: `${runtime}/`,
+  _loadSnapshot: Deno.readFileSync(snapshotPath),
+});
+delete python._api.config._loadSnapshot; // 30 MB that nothing needs any more
+(globalThis as any).gc();
+delete (globalThis as any).gc;
+
+let clockOffset = 0;
+const realNow = Date.now;
+Date.now = () => realNow() + clockOffset;
+
+const utf8 = new TextEncoder();
+const strayText = new TextDecoder();
+let stray: string[] = [], strayLength = 0;
+const collectStray = {
+  write(bytes: Uint8Array): number {
+    if (strayLength < STRAY_LIMIT) stray.push(strayText.decode(bytes.slice(0, STRAY_LIMIT - strayLength)));
+    strayLength += bytes.length;
+    return bytes.length;
+  },
+};
+python.setStdout(collectStray);
+python.setStderr(collectStray);
+
+function send(kind: number, id: number, body: Uint8Array): void {
+  const frame = new Uint8Array(13 + body.length);
+  const header = new DataView(frame.buffer);
+  header.setUint8(0, kind);
+  header.setUint32(1, id, true);
+  header.setBigUint64(5, BigInt(body.length), true);
+  frame.set(body, 13);
+  for (let rest = frame; rest.length > 0;) rest = rest.subarray(Deno.stdout.writeSync(rest));
+}
+
+const pending = new Map<number, (reply: Uint8Array | undefined) => void>();
+let lastCall = 0;
+
+const wire = {
+  // A call that blocks this thread: much faster than a promise, and possible wherever Python is.
+  ask(request: string): Uint8Array | undefined {
+    const id = ++lastCall;
+    return receive(shared, id, () => send(CALL, id, utf8.encode(request)));
+  },
+  call(request: string): Promise<Uint8Array | undefined> {
+    const id = ++lastCall;
+    return new Promise((resolve) => {
+      pending.set(id, resolve);
+      send(CALL, id, utf8.encode(request));
+    });
+  },
+  // True after the full time, false when an interrupt ended it.
+  sleep(seconds: number): boolean {
+    return receive(shared, ++lastCall, () => {}, seconds * 1000) !== undefined;
+  },
+  stray(): string {
+    const text = stray.join("");
+    stray = [];
+    strayLength = 0;
+    return text;
+  },
+};
+
+function answerAllPending(): void {
+  const waiting = [...pending.values()];
+  pending.clear();
+  for (const resolve of waiting) resolve(undefined);
+}
+
+const prelude: Python = python.pyimport("rlm_module.sandbox.prelude");
+prelude.connect(wire);
+const runCell = prelude.run.callPromising.bind(prelude.run);
+python.setInterruptBuffer(shared.words);
+let runningCell = 0;
+
+function bytesOf(result: Python): Uint8Array {
+  const view = result.getBuffer("u8");
+  const copy = view.data.slice();
+  view.release();
+  result.destroy();
+  return copy;
+}
+
+// An error that escaped Python's own handling (an interrupt or a MemoryError in its last lines), as a codec value.
+function escaped(error: any): Uint8Array {
+  const type = error?.type ?? "RuntimeError";
+  const message = type === "KeyboardInterrupt" ? "the cell ran over its time limit" : String(error?.message ?? error);
+  const kind = type === "KeyboardInterrupt" ? "interrupted" : "exception";
+  const text = message.slice(-2000);
+  const failure = { kind, type, message: text, traceback: `${type}: ${text.split("\n").at(-2) ?? text}` };
+  return utf8.encode("J" + JSON.stringify({ stdout: "", stderr: "", value: null, error: failure, final: null }));
+}
+
+async function handle(kind: number, id: number, body: Uint8Array): Promise<void> {
+  if (kind === ANSWER) {
+    const resolve = pending.get(id);
+    pending.delete(id);
+    resolve?.(body);
+  } else if (kind === CELL) {
+    const fields = new DataView(body.buffer);
+    clockOffset = fields.getFloat64(0, true);
+    const number = fields.getUint32(8, true);
+    runningCell = id;
+    Atomics.store(shared.words, INTERRUPT_FLAG, 0);
+    let result: Uint8Array;
+    try {
+      result = bytesOf(await runCell(new TextDecoder().decode(body.subarray(12)), number));
+    } catch (error) {
+      result = escaped(error);
+    }
+    runningCell = 0;
+    Atomics.store(shared.words, INTERRUPT_FLAG, 0);
+    answerAllPending();
+    send(DONE, id, result);
+  } else if (kind === LOAD) {
+    const split = 2 + new DataView(body.buffer).getUint16(0, true);
+    send(DONE, id, bytesOf(prelude.load(new TextDecoder().decode(body.subarray(2, split)), body.subarray(split))));
+  } else if (kind === SETUP) {
+    send(DONE, id, bytesOf(prelude.setup(body)));
+  } else if (kind === FORGET) {
+    send(DONE, id, bytesOf(prelude.forget(body)));
+  }
+}
+
+worker.onmessage = (event: MessageEvent) => {
+  const { kind, id, body } = event.data;
+  if (kind !== INTERRUPT) {
+    handle(kind, id, body);
+    return;
+  }
+  // This thread is free, so Python waits (or has just finished): what must end is the wait.
+  Atomics.store(shared.words, INTERRUPT_FLAG, 0);
+  Atomics.store(shared.words, SEEN, 1);
+  Atomics.notify(shared.words, SEEN);
+  if (runningCell === id) {
+    prelude.interrupt();
+    answerAllPending();
+  }
+};
+globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
+
+worker.postMessage(shared);
+await Deno.permissions.revoke({ name: "read" });
+send(READY, 0, new Uint8Array(0));
