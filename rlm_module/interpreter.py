@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 import queue
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +18,7 @@ from rlm_module.errors import FatalError
 from rlm_module.sandbox.base import CellResult, HostCall, HostFunction, Setup
 from rlm_module.sandbox.codec import encode
 from rlm_module.sandbox.deno import DenoSession
+from rlm_module.workers import Coroutines
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Sandbox:
         self._setup: Setup | None = None
         self._loaded: dict[str, Any] = {}
         self._calls: queue.SimpleQueue[_ToolCall | None] = queue.SimpleQueue()
-        self._coroutines: asyncio.AbstractEventLoop | None = None
+        self._coroutines = Coroutines(None)
 
     @with_callbacks
     def start(self) -> None:
@@ -122,9 +121,7 @@ class Sandbox:
     def shutdown(self) -> None:
         """Ends the sandbox; a new one must be made to go on."""
         self.session.close()
-        if self._coroutines is not None:
-            self._coroutines.call_soon_threadsafe(self._coroutines.stop)
-            self._coroutines = None
+        self._coroutines.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -156,20 +153,13 @@ class Sandbox:
         try:
             name, args, kwargs = pending.call.function, pending.call.args, pending.call.kwargs
             result = self.invoke_tool(name, _by_name(self.tools[name], args, kwargs))
-        except Exception as error:  # noqa: BLE001 - whatever the tool raises is raised again in the sandbox
+        except Exception as error:  # whatever the tool raises is raised again in the sandbox
             pending.future.set_exception(error)
             return
         if not inspect.iscoroutine(result):
             pending.future.set_result(result)
             return
-        task = asyncio.run_coroutine_threadsafe(result, self._coroutine_loop())
-        task.add_done_callback(lambda done: _copy_outcome(done, pending.future))
-
-    def _coroutine_loop(self) -> asyncio.AbstractEventLoop:
-        if self._coroutines is None:
-            loop = self._coroutines = asyncio.new_event_loop()
-            threading.Thread(target=_run_until_stopped, args=(loop,), name="rlm-async-tools", daemon=True).start()
-        return self._coroutines
+        self._coroutines.submit(result).add_done_callback(lambda done: _copy_outcome(done, pending.future))
 
     def _current_setup(self) -> Setup:
         functions = tuple(
@@ -198,13 +188,8 @@ class Sandbox:
         raise CodeExecutionError(result.text)
 
 
-def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    loop.close()
-
-
 def _copy_outcome(done: Future[Any], target: Future[Any]) -> None:
-    error = done.exception()
+    error = CancelledError("the tool was cancelled") if done.cancelled() else done.exception()
     if error is None:
         target.set_result(done.result())
     else:

@@ -1,0 +1,1 @@
+"""The sandbox: a Python session that generated code cannot leave. Knows nothing of dspy."""

@@ -45,7 +45,7 @@ async def in_thread(function: Callable[[], T]) -> T:
     def run() -> None:
         try:
             result = function()
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the caller waits
+        except BaseException as error:  # it is raised again where the caller waits
             loop.call_soon_threadsafe(settle, done.set_exception, error)
         else:
             loop.call_soon_threadsafe(settle, done.set_result, result)

@@ -131,10 +131,12 @@ class Session(Protocol):
 
     def execute(self, code: str) -> Future[CellResult]:
         """Runs one cell in the session's one namespace. Fails with SandboxError when the session is lost; whatever
-        the code itself does wrong is in `CellResult.error`."""
+        the code itself does wrong is in `CellResult.error`.
+        """
         ...
 
     def close(self) -> None:
         """Ends the session at once, also in the middle of a cell (whose future then fails with SandboxError); may be
-        called twice and from any thread, and never raises. Returns when no process of the session is left."""
+        called twice and from any thread, and never raises. Returns when no process of the session is left.
+        """
         ...

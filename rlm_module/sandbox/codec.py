@@ -19,7 +19,7 @@ from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from rlm_module.errors import SubcallError
@@ -32,6 +32,8 @@ _CHUNK = 1 << 20
 _EXACT_INT_BITS = 4096
 _TEXT, _BYTES, _JSON, _TAGGED = b"T", b"B", b"J", b"X"
 _JSON_SCALARS = frozenset((str, float, bool, type(None)))
+Default: TypeAlias = "Callable[[Any], Any] | None"
+Lower: TypeAlias = "Callable[[Any], Any]"
 _to_json = json.JSONEncoder(check_circular=False).encode
 
 
@@ -69,7 +71,7 @@ class Record(dict[str, Any]):
 
 def plain(value: Any) -> Any:
     """The same value with every `Record` in it as a dict, the form that validators take."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):  # not value.items(): a Record's field may have that name
         return {plain(key): plain(item) for key, item in dict.items(value)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return tuple(plain(item) for item in value)
@@ -78,7 +80,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def encode(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
+def encode(value: Any, default: Default = None) -> bytes:
     """A value as bytes.
 
     Args:
@@ -91,7 +93,7 @@ def encode(value: Any, default: Callable[[Any], Any] | None = None) -> bytes:
     return b"".join(encode_chunks(value, default)[1])
 
 
-def encode_chunks(value: Any, default: Callable[[Any], Any] | None = None) -> tuple[int, Iterator[bytes]]:
+def encode_chunks(value: Any, default: Default = None) -> tuple[int, Iterator[bytes]]:
     """The same as a total length in bytes and pieces of it, so that long text needs no second copy in memory."""
     if type(value) is str:
         length = len(value) if value.isascii() else sum(map(len, _text_chunks(value)))
@@ -102,7 +104,7 @@ def encode_chunks(value: Any, default: Callable[[Any], Any] | None = None) -> tu
     return len(body), iter((body,))
 
 
-def encode_as_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+def encode_as_text(value: Any, default: Default = None) -> str:
     """The same as ASCII text, which is what crosses from Python to JavaScript fastest; text is not sent raw then."""
     try:
         if _is_json(value, 0):
@@ -167,49 +169,25 @@ def _is_json(value: Any, depth: int) -> bool:
         items = value.values()
     else:
         return False
-    for item in items:
+    for item in items:  # noqa: SIM110
         if type(item) not in _JSON_SCALARS and not _is_json(item, depth + 1):
             return False
     return True
 
 
-def _lower(value: Any, depth: int, default: Callable[[Any], Any] | None) -> Any:
+def _lower(value: Any, depth: int, default: Default) -> Any:
     """The value in JSON's types, with tagged objects for all others."""
     if depth > MAX_DEPTH:
         raise RecursionError
+    if value is None or isinstance(value, bool):
+        return value
 
     def lower(item: Any) -> Any:
         return _lower(item, depth + 1, default)
 
-    if isinstance(value, Enum):
-        return lower(value.value)
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int):
-        number = int(value)
-        return number if number.bit_length() <= _EXACT_INT_BITS else _tagged("int", hex(number))
-    if isinstance(value, float):
-        return float(value)
-    if type(value) is Record:
-        name = object.__getattribute__(value, "type_name")
-        return _tagged("record", [name, [[key, lower(item)] for key, item in dict.items(value)]])
-    if isinstance(value, dict):
-        if all(type(key) is str and key != "$" for key in value):
-            return {key: lower(item) for key, item in value.items()}
-        return _tagged("dict", [[lower(key), lower(item)] for key, item in value.items()])
-    if isinstance(value, (list, KeysView, ValuesView)):
-        return [lower(item) for item in value]
-    if isinstance(value, tuple):
-        names = getattr(value, "_fields", None)
-        items = [lower(item) for item in value]
-        return _tagged("tuple", items) if names is None else _tagged("named", [type(value).__name__, [*names], items])
-    if isinstance(value, (set, frozenset)):
-        return _tagged("set" if isinstance(value, set) else "frozenset", [lower(item) for item in value])
-    scalar = _lower_scalar(value)
-    if scalar is not None:
-        return scalar
+    for kind, dump in _DUMP:
+        if isinstance(value, kind):
+            return dump(value, lower)
     fields = _fields(value)
     if fields is not None:
         return _tagged("record", [type(value).__name__, [[key, lower(item)] for key, item in fields.items()]])
@@ -225,35 +203,26 @@ def _tagged(tag: str, body: Any) -> dict[str, Any]:
     return {"$": tag, "v": body}
 
 
-def _lower_scalar(value: Any) -> dict[str, Any] | None:
-    match value:
-        case bytes() | bytearray() | memoryview():
-            tag = "bytearray" if isinstance(value, bytearray) else "bytes"
-            return _tagged(tag, base64.b64encode(value).decode())
-        case Decimal():
-            return _tagged("decimal", str(value))
-        case Fraction():
-            return _tagged("fraction", [hex(value.numerator), hex(value.denominator)])
-        case complex():
-            return _tagged("complex", [value.real, value.imag])
-        case dt.datetime():
-            return _tagged("datetime", [value.isoformat(), value.fold, getattr(value.tzinfo, "key", None)])
-        case dt.date():
-            return _tagged("date", value.isoformat())
-        case dt.time():
-            return _tagged("time", [value.isoformat(), value.fold])
-        case dt.timedelta():
-            return _tagged("timedelta", [value.days, value.seconds, value.microseconds])
-        case UUID():
-            return _tagged("uuid", value.hex)
-        case PurePath():
-            return _tagged("path", value.as_posix())
-        case range():
-            return _tagged("range", [value.start, value.stop, value.step])
-        case SubcallError():
-            return _tagged("subcall_error", [value.kind, value.message])
-        case _:
-            return None
+def _dump_int(value: int, lower: Lower) -> Any:
+    number = int(value)
+    return number if number.bit_length() <= _EXACT_INT_BITS else _tagged("int", hex(number))
+
+
+def _dump_record(value: Record, lower: Lower) -> Any:
+    name = object.__getattribute__(value, "type_name")
+    return _tagged("record", [name, [[key, lower(item)] for key, item in dict.items(value)]])
+
+
+def _dump_dict(value: dict[Any, Any], lower: Lower) -> Any:
+    if all(type(key) is str and key != "$" for key in value):
+        return {key: lower(item) for key, item in value.items()}
+    return _tagged("dict", [[lower(key), lower(item)] for key, item in value.items()])
+
+
+def _dump_tuple(value: tuple[Any, ...], lower: Lower) -> Any:
+    names = getattr(value, "_fields", None)
+    items = [lower(item) for item in value]
+    return _tagged("tuple", items) if names is None else _tagged("named", [type(value).__name__, [*names], items])
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:
@@ -286,6 +255,10 @@ def _named_type(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
     return namedtuple(name, fields)  # type: ignore[return-value]
 
 
+def _zone(value: dt.datetime) -> str | None:
+    return getattr(value.tzinfo, "key", None)
+
+
 def _raise_datetime(body: Any) -> dt.datetime:
     text, fold, zone = body
     value = dt.datetime.fromisoformat(text).replace(fold=fold)
@@ -298,6 +271,33 @@ def _raise_datetime(body: Any) -> dt.datetime:
             return value  # no time zone data on this side: the fixed offset stays
     return value
 
+
+# In this order: the first kind that fits counts.
+_DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
+    (Enum, lambda value, lower: lower(value.value)),
+    (str, lambda value, _: str.__str__(value)),
+    (int, _dump_int),
+    (float, lambda value, _: float(value)),
+    (Record, _dump_record),
+    (dict, _dump_dict),
+    ((list, KeysView, ValuesView), lambda value, lower: [lower(item) for item in value]),
+    (tuple, _dump_tuple),
+    (set, lambda value, lower: _tagged("set", [lower(item) for item in value])),
+    (frozenset, lambda value, lower: _tagged("frozenset", [lower(item) for item in value])),
+    (bytearray, lambda value, _: _tagged("bytearray", base64.b64encode(value).decode())),
+    ((bytes, memoryview), lambda value, _: _tagged("bytes", base64.b64encode(value).decode())),
+    (Decimal, lambda value, _: _tagged("decimal", str(value))),
+    (Fraction, lambda value, _: _tagged("fraction", [hex(value.numerator), hex(value.denominator)])),
+    (complex, lambda value, _: _tagged("complex", [value.real, value.imag])),
+    (dt.datetime, lambda value, _: _tagged("datetime", [value.isoformat(), value.fold, _zone(value)])),
+    (dt.date, lambda value, _: _tagged("date", value.isoformat())),
+    (dt.time, lambda value, _: _tagged("time", [value.isoformat(), value.fold])),
+    (dt.timedelta, lambda value, _: _tagged("timedelta", [value.days, value.seconds, value.microseconds])),
+    (UUID, lambda value, _: _tagged("uuid", value.hex)),
+    (PurePath, lambda value, _: _tagged("path", value.as_posix())),
+    (range, lambda value, _: _tagged("range", [value.start, value.stop, value.step])),
+    (SubcallError, lambda value, _: _tagged("subcall_error", [value.kind, value.message])),
+]
 
 _RAISE: dict[str, Callable[[Any], Any]] = {
     "int": lambda body: int(body, 16),

@@ -5,28 +5,26 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Coroutine
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
+from itertools import chain
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
-from rlm_module.errors import InputError, SandboxError, SubcallError
+from rlm_module.errors import InputError, SandboxError
 from rlm_module.sandbox import memory
 from rlm_module.sandbox.background import in_thread, io_loop, submit
-from rlm_module.sandbox.base import CellError, CellResult, Dispatch, HostCall, Setup
+from rlm_module.sandbox.base import CellResult, Dispatch, Setup
 from rlm_module.sandbox.codec import CodecError, decode, encode, encode_chunks
 from rlm_module.sandbox.frames import Frame, Kind, ProtocolError
+from rlm_module.sandbox.host_calls import HostCalls, to_plain
 from rlm_module.sandbox.process import DenoProcess
-from rlm_module.sandbox.replay import Answered, Answers, Loaded, Lost, Ran, Step, assigned_names, digest
+from rlm_module.sandbox.replay import Answers, Loaded, Lost, Ran, Step, assigned_names, lost_names
+from rlm_module.sandbox.results import killed_result, read_result
 from rlm_module.sandbox.runtime import ensure_runtime, locate_runtime
 
 _START_SECONDS = 60.0
 _TICK_SECONDS = 0.05
 _GRACE_SECONDS = 2.0
-_MAX_CALLS = 1024
-_MAX_CALL_BYTES = 256 << 20
 _MEMORY_SLACK = 512 << 20
 _BASE_MEMORY = 48 << 20
 _CELL_FIELDS = struct.Struct("<dI")
@@ -34,27 +32,6 @@ _CELL_FIELDS = struct.Struct("<dI")
 
 class _Ended(Exception):
     """The process is gone; the text is why."""
-
-
-@dataclass(slots=True)
-class _Running:
-    """The cell that runs now.
-
-    Args:
-        answers: Recorded answers where this is a replay.
-        expired: The cell is over its limit, so the host no longer works for it.
-    """
-
-    record: Ran
-    answers: Answers | None = None
-    expired: bool = False
-
-
-@dataclass(slots=True)
-class _Pending:
-    call: Answered
-    size: int
-    future: Future[Any]
 
 
 class DenoSession:
@@ -72,9 +49,7 @@ class DenoSession:
             is longer is left out in the sandbox.
     """
 
-    def __init__(
-        self, *, memory_mb: int = 2048, cell_seconds: float = 120.0, max_output_chars: int = 100_000
-    ) -> None:
+    def __init__(self, *, memory_mb: int = 2048, cell_seconds: float = 120.0, max_output_chars: int = 100_000) -> None:
         if not 64 <= memory_mb <= 4096:
             raise InputError(f"memory_mb must be between 64 and 4096, not {memory_mb}.")
         if not cell_seconds > 0:
@@ -92,8 +67,7 @@ class DenoSession:
         self._cells = 0
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
-        self._running: _Running | None = None
-        self._pending: dict[int, _Pending] = {}
+        self._calls = HostCalls(self._reply)
 
     @property
     def pid(self) -> int | None:
@@ -123,10 +97,8 @@ class DenoSession:
         if self._process is None and self._closed:
             return
         self._closed = True
-        try:
+        with suppress(TimeoutError, CancelledError):  # where Python shuts down; the process ends as its stdin closes
             submit(self._end("the session was closed")).result(timeout=10)
-        except (TimeoutError, CancelledError):
-            pass  # the interpreter is shutting down; the process ends as its stdin closes
 
     # Everything below runs on the background loop.
 
@@ -162,6 +134,8 @@ class DenoSession:
             raise SandboxError(f"The sandbox was lost: {ended}.") from None
 
     async def _send_setup(self) -> None:
+        assert self._dispatch is not None
+        self._calls.serve(self._dispatch, frozenset(function.name for function in self._setup.functions))
         functions = [[function.name, function.signature, function.doc] for function in self._setup.functions]
         outputs = None if self._setup.outputs is None else list(self._setup.outputs)
         await self._ask(
@@ -185,27 +159,27 @@ class DenoSession:
         self._steps.append(step)
 
     async def _send_value(self, step: Loaded) -> None:
-        def prepare() -> tuple[int, Any]:
-            needed, cap = memory.need(step.value) + _BASE_MEMORY, self._memory_mb << 20
-            if needed > cap:
-                raise InputError(
-                    f"Input {step.name!r} needs {needed >> 20:,} MiB in the sandbox, more than its {self._memory_mb:,}; "
-                    "pass a smaller one, or an interpreter_factory with a higher memory_mb (4096 at most)."
-                )
-            try:
-                return encode_chunks(step.value, _to_plain)
-            except CodecError as error:
-                raise InputError(f"Input {step.name!r}: {error}.") from None
-
-        length, chunks = await in_thread(prepare)
+        length, chunks = await in_thread(lambda: self._prepare(step))
         name = step.name.encode()
         prefix = struct.pack("<H", len(name)) + name
         frame_id, done = self._request()
-        process = self._alive()
-        process_length = len(prefix) + length
-        await process.send_chunks(Kind.LOAD, frame_id, process_length, (piece for part in ((prefix,), chunks) for piece in part))
+        await self._alive().send_chunks(Kind.LOAD, frame_id, len(prefix) + length, chain((prefix,), chunks))
         if decode(await self._within(_START_SECONDS + length / 1e6, done)) is not None:
-            raise InputError(f"Input {step.name!r} does not fit into the sandbox's {self._memory_mb:,} MiB; pass a smaller one.")
+            raise InputError(
+                f"Input {step.name!r} does not fit into the sandbox's {self._memory_mb:,} MiB; pass a smaller one."
+            )
+
+    def _prepare(self, step: Loaded) -> tuple[int, Iterator[bytes]]:
+        needed = (memory.need(step.value) + _BASE_MEMORY) >> 20
+        if needed > self._memory_mb:
+            raise InputError(
+                f"Input {step.name!r} needs {needed:,} MiB in the sandbox, more than its {self._memory_mb:,}; pass a "
+                "smaller one, or an interpreter_factory with a higher memory_mb (4096 at most)."
+            )
+        try:
+            return encode_chunks(step.value, to_plain)
+        except CodecError as error:
+            raise InputError(f"Input {step.name!r}: {error}.") from None
 
     async def _execute(self, code: str) -> CellResult:
         began = time.perf_counter()
@@ -216,11 +190,16 @@ class DenoSession:
         except _Ended as ended:
             raise SandboxError(f"The sandbox could not be rebuilt: {ended}.") from None
         try:
-            result = _read_result(await self._run(_Running(record)))
+            result = read_result(await self._run(record, None))
+        except CodecError as error:
+            await self._end("its result could not be read")
+            return killed_result(
+                f"the sandbox broke the protocol: {error}", lost_names(self._steps), time.perf_counter() - began
+            )
         except _Ended as ended:
             if self._closed:
-                raise SandboxError(str(ended)) from None
-            return _killed(str(ended), time.perf_counter() - began)
+                raise SandboxError(f"The sandbox was lost: {ended}.") from None
+            return killed_result(str(ended), lost_names(self._steps), time.perf_counter() - began)
         if result.error is not None and result.error.kind == "interrupted" and result.final is None:
             self._steps.append(Lost(record.number, assigned_names(code)))
         else:
@@ -229,39 +208,38 @@ class DenoSession:
             result.stdout, result.stderr, result.value, result.error, result.final, time.perf_counter() - began
         )
 
-    async def _run(self, running: _Running) -> bytes:
-        """Runs a cell under supervision.
+    async def _run(self, cell: Ran, recorded: Answers | None) -> bytes:
+        """Runs a cell under supervision, with the recorded answers where it is a replay.
 
         Raises:
             _Ended: If the process had to be killed, or ended by itself.
         """
         frame_id, done = self._request()
-        self._running = running
-        offset = 0.0 if running.answers is None else (running.record.started - time.time()) * 1000
-        fields = _CELL_FIELDS.pack(offset, running.record.number)
-        self._alive().send(Kind.CELL, frame_id, fields + running.record.code.encode("utf-8", "surrogatepass"))
+        offset = 0.0 if recorded is None else (cell.started - time.time()) * 1000
+        body = _CELL_FIELDS.pack(offset, cell.number) + cell.code.encode("utf-8", "surrogatepass")
+        self._calls.begin(cell, recorded)
         try:
-            await self._supervise(frame_id, done, running)
+            self._alive().send(Kind.CELL, frame_id, body)
+            await self._supervise(frame_id, done)
             return done.result()
         finally:
-            self._running = None
-            self._abandon_calls()
+            self._calls.end()
 
-    async def _supervise(self, frame_id: int, done: asyncio.Future[bytes], running: _Running) -> None:
+    async def _supervise(self, frame_id: int, done: asyncio.Future[bytes]) -> None:
         process = self._alive()
         loop = asyncio.get_running_loop()
         spent, next_interrupt = 0.0, self._cell_seconds
         while not done.done():
             before = loop.time()
             await asyncio.wait({done}, timeout=_TICK_SECONDS)
-            if not self._pending:
+            if not self._calls.waiting:
                 spent += loop.time() - before
             if memory.resident(process.pid) > (self._memory_mb << 20) + _MEMORY_SLACK:
                 await process.kill(f"it took more memory than its {self._memory_mb:,} MiB")
             elif spent > self._cell_seconds + _GRACE_SECONDS:
                 await process.kill(f"it ran over the limit of {self._cell_seconds:g} s and could not be interrupted")
             elif spent > next_interrupt:
-                running.expired = True
+                self._calls.refusing = True
                 next_interrupt = spent + _GRACE_SECONDS / 4
                 process.send(Kind.INTERRUPT, frame_id)
 
@@ -279,7 +257,7 @@ class DenoSession:
                 case Loaded():
                     await self._send_value(step)
                 case Ran():
-                    await self._run(_Running(step, Answers(step)))
+                    await self._run(step, Answers(step))
                 case Lost():
                     await self._ask(Kind.FORGET, encode(list(step.names)))
 
@@ -319,11 +297,11 @@ class DenoSession:
             if not done.done():
                 done.set_exception(_Ended(reason))
                 done.exception()  # marks it as seen: not every waiter is still there
-        self._abandon_calls()
+        self._calls.end()
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.kind is Kind.CALL:
-            self._on_call(frame)
+            self._calls.take(frame)
             return
         done = self._waiting.pop(frame.id, None)
         if done is None or (frame.kind is Kind.READY) != (frame.id == 0):
@@ -331,112 +309,6 @@ class DenoSession:
         if not done.done():
             done.set_result(frame.body)
 
-    def _on_call(self, frame: Frame) -> None:
-        running = self._running
-        if running is None:
-            raise ProtocolError("a host call outside a cell")
-        if frame.id in self._pending:
-            raise ProtocolError(f"two host calls with the id {frame.id}")
-        if len(self._pending) >= _MAX_CALLS or sum(p.size for p in self._pending.values()) > _MAX_CALL_BYTES:
-            raise ProtocolError(f"more than {_MAX_CALLS:,} host calls (or {_MAX_CALL_BYTES >> 20} MiB) at once")
-        if running.expired:
-            self._reply(frame.id, encode(["error", "TimeoutError: the cell ran over its time limit"]))
-            return
-        known = None if running.answers is None else running.answers.take(frame.body)
-        if known is not None:
-            self._reply(frame.id, known)
-            return
-        call = Answered(digest(frame.body))
-        running.record.calls.append(call)
-        self._dispatch_call(frame, call)
-
-    def _dispatch_call(self, frame: Frame, call: Answered) -> None:
-        assert self._dispatch is not None
-        future = self._dispatch(self._read_call(frame.body))
-        pending = self._pending[frame.id] = _Pending(call, len(frame.body), future)
-        loop = io_loop()
-
-        def answered(settled: Future[Any]) -> None:  # on the thread that answered, where encoding delays nobody
-            answer = _encode_answer(settled)
-            loop.call_soon_threadsafe(self._settle, frame.id, pending, answer)
-
-        future.add_done_callback(answered)
-
-    def _read_call(self, body: bytes) -> HostCall:
-        try:
-            request = decode(body)
-        except CodecError as error:
-            raise ProtocolError(f"a host call of broken bytes: {error}") from None
-        match request:
-            case [str() as name, list() as args, dict() as kwargs] if any(f.name == name for f in self._setup.functions):
-                return HostCall(name, tuple(args), kwargs, self._cells - 1)
-            case _:
-                raise ProtocolError("a host call that names no function of the host")
-
-    def _settle(self, frame_id: int, pending: _Pending, answer: bytes) -> None:
-        if self._pending.get(frame_id) is not pending:
-            return  # abandoned: its cell is over
-        del self._pending[frame_id]
-        pending.call.answer = answer
-        self._reply(frame_id, answer)
-
-    def _reply(self, frame_id: int, answer: bytes) -> None:
+    def _reply(self, call_id: int, answer: bytes) -> None:
         if self._process is not None:
-            self._process.send(Kind.ANSWER, frame_id, answer)
-
-    def _abandon_calls(self) -> None:
-        abandoned, self._pending = self._pending, {}
-        for pending in abandoned.values():
-            pending.future.cancel()
-
-
-def _to_plain(value: Any) -> Any:
-    """The last resort of the codec on the host: whatever pydantic can make JSON of."""
-    try:
-        return to_jsonable_python(value)
-    except PydanticSerializationError:
-        raise CodecError(
-            f"a value of type {type(value).__name__} cannot enter the sandbox; pass plain Python values, "
-            "pydantic models or dataclasses, or subclass dspy.SandboxSerializable"
-        ) from None
-
-
-def _encode_answer(settled: Future[Any]) -> bytes:
-    if settled.cancelled():
-        return encode(["error", "CancelledError: the call was cancelled"])
-    error = settled.exception()
-    if isinstance(error, SubcallError):
-        return encode(["error", error])
-    if error is not None:
-        return encode(["error", f"{type(error).__name__}: {error}"])
-    try:
-        return encode(["value", settled.result()], _to_plain)
-    except CodecError:
-        return encode(["value", str(settled.result())])
-
-
-def _read_result(body: bytes) -> CellResult:
-    """A cell's result out of bytes that may say anything.
-
-    Raises:
-        _Ended: If they are no result; the sandbox is then of no use.
-    """
-    try:
-        found = decode(body)
-        error = found["error"]
-        texts = [found["stdout"], found["stderr"], found["value"] or ""]
-        if error is not None:
-            texts += [error[key] for key in ("type", "message", "traceback")]
-        fits = all(type(text) is str for text in texts) and isinstance(found["final"], (dict, type(None)))
-        if not fits or (error is not None and error["kind"] not in ("exception", "syntax", "interrupted")):
-            raise CodecError("a field has a wrong type")
-    except (CodecError, KeyError, TypeError) as fault:
-        raise _Ended(f"the sandbox broke the protocol: a result of broken bytes ({fault})") from None
-    failure = None if error is None else CellError(error["kind"], error["type"], error["message"], error["traceback"])
-    return CellResult(found["stdout"], found["stderr"], found["value"], failure, found["final"])
-
-
-def _killed(reason: str, seconds: float) -> CellResult:
-    message = f"the sandbox was killed: {reason}. Its variables are back as they were before this cell."
-    kind = "MemoryError" if "memory" in reason else "TimeoutError" if "limit" in reason else "RuntimeError"
-    return CellResult(error=CellError("killed", kind, message, f"{kind}: {message}"), seconds=seconds)
+            self._process.send(Kind.ANSWER, call_id, answer)

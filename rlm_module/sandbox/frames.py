@@ -38,6 +38,8 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
+    """One message; `id` ties an answer to its question."""
+
     kind: Kind
     id: int
     body: bytes

@@ -18,12 +18,12 @@ import sys
 import time
 import traceback
 import types
-from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
+from rlm_module.sandbox.clip import Clip
 from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode, encode_as_text
 
 _TRACEBACK_FRAMES = 8
@@ -33,63 +33,6 @@ MAX_IN_FLIGHT = 512
 
 class Submitted(BaseException):
     """Leaves the cell after SUBMIT; not an Exception, so that `except Exception` lets it pass."""
-
-
-class Clip:
-    """A text stream that keeps the head and the tail of what is written to it, and counts the rest."""
-
-    encoding = "utf-8"
-    errors = "surrogatepass"
-
-    def __init__(self, limit: int) -> None:
-        self._head_limit = limit - limit // 2
-        self._tail_limit = limit // 2
-        self._head: list[str] = []
-        self._head_chars = 0
-        self._tail: deque[str] = deque()
-        self._tail_chars = 0
-        self._total = 0
-
-    def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._total += len(text)
-        room = self._head_limit - self._head_chars
-        if room > 0:
-            self._head.append(text[:room])
-            self._head_chars += min(room, len(text))
-        self._keep_tail(text[max(room, 0) :])
-        return len(text)
-
-    def _keep_tail(self, text: str) -> None:
-        text = text[-self._tail_limit :] if self._tail_limit else ""
-        if not text:
-            return
-        self._tail.append(text)
-        self._tail_chars += len(text)
-        while self._tail_chars - len(self._tail[0]) >= self._tail_limit:
-            self._tail_chars -= len(self._tail.popleft())
-
-    def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def text(self) -> str:
-        head, tail = "".join(self._head), "".join(self._tail)
-        tail = tail[-self._tail_limit :] if self._tail_limit else ""
-        omitted = self._total - len(head) - len(tail)
-        if omitted <= 0:
-            return head + tail
-        note = f"\n... [{omitted:,} of {self._total:,} characters omitted] ...\n"
-        return head + note + tail
 
 
 class HostCallable:
@@ -163,7 +106,7 @@ STATE = State()
 
 def connect(wire: Any) -> None:
     """Called once after the snapshot is loaded, which cannot hold what belongs to JavaScript."""
-    import pyodide.ffi
+    import pyodide.ffi  # pyright: ignore[reportMissingImports] - exists in the sandbox only
 
     STATE.wire, STATE.ask, STATE.ffi = wire, wire.ask, pyodide.ffi
 
@@ -213,7 +156,7 @@ def run(source: str, number: int) -> bytes:
             value = _execute(source)
         except Submitted:
             pass
-        except BaseException as raised:  # noqa: BLE001 - whatever the code raises belongs to the cell
+        except BaseException as raised:  # whatever the code raises belongs to the cell
             error = _describe(raised)
         finally:
             _cancel_leftover_tasks()
@@ -234,7 +177,7 @@ def _result(out: str, err: str, value: str | None, error: dict[str, Any] | None)
 
 
 @contextmanager
-def _captured(out: Clip, err: Clip) -> Iterator[None]:
+def _captured(out: Clip, err: Clip) -> Generator[None]:
     saved = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
     try:
@@ -264,7 +207,7 @@ def _execute(source: str) -> str | None:
 
 def _evaluate(tree: ast.Module | ast.Expression, filename: str, mode: str) -> Any:
     code = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    result = eval(code, STATE.namespace)  # noqa: S307 - this is the sandbox
+    result = eval(code, STATE.namespace)
     if not code.co_flags & inspect.CO_COROUTINE:
         return result
     return _await(result)
@@ -274,7 +217,7 @@ def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
     async def guarded() -> tuple[Any, BaseException | None]:  # asyncio prints what a task raises; this one never does
         try:
             return await coroutine, None
-        except BaseException as raised:  # noqa: BLE001 - raised again below
+        except BaseException as raised:  # raised again below
             return None, raised
 
     value, raised = STATE.ffi.run_sync(asyncio.ensure_future(guarded()))
@@ -306,7 +249,7 @@ def _describe(raised: BaseException) -> dict[str, Any]:
         raised = RuntimeError("exit() and sys.exit() have no effect here; call SUBMIT to end the run")
     try:
         message = str(raised)
-    except Exception as broken:  # noqa: BLE001 - a hostile __str__
+    except Exception as broken:  # a hostile __str__
         message = f"<unprintable: {type(broken).__name__}>"
     clipped = Clip(_MESSAGE_CHARS)
     clipped.write(message)

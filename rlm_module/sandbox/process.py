@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import cast
 
 from rlm_module.errors import SandboxError
@@ -104,11 +105,9 @@ class DenoProcess(asyncio.SubprocessProtocol):
         if self._transport is None or self._signalled:
             return
         self._signalled = True
-        try:
+        with suppress(ProcessLookupError):
             # Not Transport.kill: it may reap the process before asyncio's child watcher does.
             os.kill(self._transport.get_pid(), signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -149,7 +148,7 @@ class DenoProcess(asyncio.SubprocessProtocol):
         self._on_end(self._reason or self._exit_reason())
 
     def _exit_reason(self) -> str:
+        lines = self._diagnostic.decode(errors="replace").splitlines()
+        telling = next((line for line in reversed(lines) if line.startswith(("Python crashed", "error:"))), None)
         code = None if self._transport is None else self._transport.get_returncode()
-        shown = self._diagnostic.decode(errors="replace").strip()
-        return f"the sandbox process ended (exit status {code})" + (f": {shown[-400:]}" if shown else "")
-
+        return telling[:400] if telling else f"the sandbox process ended (exit status {code})"

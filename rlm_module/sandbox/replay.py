@@ -47,6 +47,7 @@ Step: TypeAlias = Loaded | Ran | Lost
 
 
 def digest(request: bytes) -> bytes:
+    """What equal requests share."""
     return hashlib.sha256(request).digest()
 
 
@@ -86,3 +87,18 @@ def assigned_names(code: str) -> tuple[str, ...]:
             found.update((alias.asname or alias.name.partition(".")[0], None) for alias in node.names)
         waiting.extend(reversed(list(ast.iter_child_nodes(node))))
     return tuple(found)
+
+
+def lost_names(steps: list[Step]) -> tuple[str, ...]:
+    """Names that interrupted cells assigned and that no later step has bound again."""
+    lost: dict[str, None] = {}
+    for step in steps:
+        match step:
+            case Lost():
+                lost.update(dict.fromkeys(step.names))
+            case Ran():
+                for name in assigned_names(step.code):
+                    lost.pop(name, None)
+            case Loaded():
+                lost.pop(step.name, None)
+    return tuple(lost)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -32,10 +32,18 @@ Progress = Callable[[str], None]
 _PACKAGE = RUNNER.parent.parent
 _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.errors": _PACKAGE / "errors.py",
+    "rlm_module.sandbox.clip": _PACKAGE / "sandbox" / "clip.py",
     "rlm_module.sandbox.codec": _PACKAGE / "sandbox" / "codec.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
-_NEEDED = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json", "package.json")
+_NEEDED = (
+    "pyodide.mjs",
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "pyodide-lock.json",
+    "package.json",
+)
 _FETCH_SECONDS, _SNAPSHOT_SECONDS = 900, 120
 
 
@@ -99,10 +107,10 @@ def deno_version(deno: Path) -> tuple[int, ...]:
     try:
         shown = subprocess.run([deno, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SandboxError(f"{deno} does not run ({error}); reinstall it with `pip install --force-reinstall deno`.") from None
+        raise SandboxError(f"{deno} does not run ({error}); reinstall the `deno` package with pip.") from None
     found = re.match(r"deno (\d+)\.(\d+)\.(\d+)", shown)
     if found is None:
-        raise SandboxError(f"{deno} names no version; reinstall it with `pip install --force-reinstall deno`.")
+        raise SandboxError(f"{deno} names no version; reinstall the `deno` package with pip.")
     return tuple(int(part) for part in found.groups())
 
 
@@ -187,7 +195,7 @@ def _digest(path: Path) -> str | None:
 
 
 @contextmanager
-def _scratch(cache_dir: Path) -> Iterator[Path]:
+def _scratch(cache_dir: Path) -> Generator[Path]:
     """A folder beside the final places, so that moving out of it is atomic; gone afterwards."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -248,8 +256,8 @@ def _fetch(deno: Path, version: str, scratch: Path) -> Path:
     found = next(iter((scratch / "deno" / "npm").glob(f"*/pyodide/{version}")), None)
     if reason or found is None:
         raise SandboxError(
-            f"Pyodide {version} could not be fetched ({reason[-400:] or 'nothing arrived'}); check the network or proxy, "
-            f"or get the file with `npm pack pyodide@{version}` and set RLM_MODULE_PYODIDE to its path."
+            f"Pyodide {version} could not be fetched ({reason[-400:] or 'nothing arrived'}); check the network, or get "
+            f"the file with `npm pack pyodide@{version}` and set RLM_MODULE_PYODIDE to its path."
         )
     return found
 
@@ -274,15 +282,13 @@ def _build_snapshot(runtime: Runtime) -> None:
     command = [*sealed_deno(runtime, readable), str(RUNNER / "snapshot.ts"), str(runtime.folder), *modules]
     try:
         built = subprocess.run(
-            command, env=deno_environment(runtime), capture_output=True, timeout=_SNAPSHOT_SECONDS, check=False
+            command, env=deno_environment(runtime), capture_output=True, timeout=_SNAPSHOT_SECONDS, check=True
         )
-        failed, reason = built.returncode != 0, built.stderr.decode(errors="replace").strip()[-400:]
-    except subprocess.TimeoutExpired:
-        failed, reason = True, f"no end after {_SNAPSHOT_SECONDS} s"
-    if failed:
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        reason = (error.stderr or b"").decode(errors="replace").strip()[-400:] or error
         raise SandboxError(
             f"The sandbox snapshot could not be built ({reason}); delete {runtime.folder} and run `rlm doctor`."
-        )
+        ) from None
     with _scratch(runtime.cache) as scratch:
         (scratch / "snapshot").write_bytes(built.stdout)
         (scratch / "snapshot").replace(runtime.snapshot)

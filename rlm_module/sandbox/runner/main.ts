@@ -23,7 +23,13 @@ const python: Python = await loadPyodide({
 });
 delete python._api.config._loadSnapshot; // 30 MB that nothing needs any more
 (globalThis as any).gc();
-delete (globalThis as any).gc;
+
+// Deno's own exit would wait for the worker, which is blocked on stdin.
+function die(): never {
+  Deno.kill(Deno.pid, "SIGKILL");
+  throw new Error("unreachable");
+}
+Deno.exit = die;
 
 let clockOffset = 0;
 const realNow = Date.now;
@@ -86,6 +92,7 @@ function answerAllPending(): void {
   for (const resolve of waiting) resolve(undefined);
 }
 
+const PythonError = python.ffi.PythonError; // taken now: after a crash, Pyodide refuses every access
 const prelude: Python = python.pyimport("rlm_module.sandbox.prelude");
 prelude.connect(wire);
 const runCell = prelude.run.callPromising.bind(prelude.run);
@@ -102,11 +109,15 @@ function bytesOf(result: Python): Uint8Array {
 
 // An error that escaped Python's own handling (an interrupt or a MemoryError in its last lines), as a codec value.
 function escaped(error: any): Uint8Array {
-  const type = error?.type ?? "RuntimeError";
-  const message = type === "KeyboardInterrupt" ? "the cell ran over its time limit" : String(error?.message ?? error);
-  const kind = type === "KeyboardInterrupt" ? "interrupted" : "exception";
-  const text = message.slice(-2000);
-  const failure = { kind, type, message: text, traceback: `${type}: ${text.split("\n").at(-2) ?? text}` };
+  if (!(error instanceof PythonError)) {
+    // WebAssembly trapped, for one on a stack overflow: this Python is dead, and the host makes another.
+    console.error("Python crashed: " + String(error?.message ?? error).split("\n")[0]);
+    die();
+  }
+  const interrupted = error.type === "KeyboardInterrupt";
+  const kind = interrupted ? "interrupted" : "exception";
+  const message = interrupted ? "the cell ran over its time limit" : error.message.trim().split("\n").at(-1).slice(0, 2000);
+  const failure = { kind, type: error.type, message, traceback: `${error.type}: ${message}` };
   return utf8.encode("J" + JSON.stringify({ stdout: "", stderr: "", value: null, error: failure, final: null }));
 }
 

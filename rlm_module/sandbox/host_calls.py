@@ -1,0 +1,145 @@
+"""The host's side of the calls that a cell makes: checked, answered from the record or by the run, and bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from rlm_module.errors import SubcallError
+from rlm_module.sandbox.background import io_loop
+from rlm_module.sandbox.base import Dispatch, HostCall
+from rlm_module.sandbox.codec import CodecError, decode, encode
+from rlm_module.sandbox.frames import Frame, ProtocolError
+from rlm_module.sandbox.replay import Answered, Answers, Ran, digest
+
+_MAX_CALLS = 1024
+_MAX_CALL_BYTES = 256 << 20
+
+
+@dataclass(slots=True)
+class _Pending:
+    call: Answered
+    size: int
+    future: Future[Any]
+
+
+class HostCalls:
+    """Host calls of one session, one cell at a time; everything here runs on the background loop.
+
+    Args:
+        reply: Sends the encoded answer to the call with the given id.
+    """
+
+    def __init__(self, reply: Callable[[int, bytes], None]) -> None:
+        self._reply = reply
+        self._dispatch: Dispatch | None = None
+        self._functions: frozenset[str] = frozenset()
+        self._cell: Ran | None = None
+        self._recorded: Answers | None = None
+        self._pending: dict[int, _Pending] = {}
+        self.refusing = False
+
+    def serve(self, dispatch: Dispatch, functions: frozenset[str]) -> None:
+        """Says who answers, and which functions there are."""
+        self._dispatch, self._functions = dispatch, functions
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the cell has calls that are not answered yet."""
+        return bool(self._pending)
+
+    def begin(self, cell: Ran, recorded: Answers | None) -> None:
+        """Takes calls for a cell; those that are on record get their recorded answers."""
+        self._cell, self._recorded, self.refusing = cell, recorded, False
+
+    def end(self) -> None:
+        """Takes no more calls, and cancels those that are not answered."""
+        self._cell = None
+        abandoned, self._pending = self._pending, {}
+        for pending in abandoned.values():
+            pending.future.cancel()
+
+    def take(self, frame: Frame) -> None:
+        """Answers one call, now or later.
+
+        Raises:
+            ProtocolError: If it is no call that a sandbox may make.
+        """
+        if self._cell is None:
+            raise ProtocolError("a host call outside a cell")
+        if frame.id in self._pending:
+            raise ProtocolError(f"two host calls with the id {frame.id}")
+        if len(self._pending) >= _MAX_CALLS or sum(p.size for p in self._pending.values()) > _MAX_CALL_BYTES:
+            raise ProtocolError(f"more than {_MAX_CALLS:,} host calls (or {_MAX_CALL_BYTES >> 20} MiB) at once")
+        if self.refusing:
+            self._reply(frame.id, encode(["error", "TimeoutError: the cell ran over its time limit"]))
+            return
+        known = None if self._recorded is None else self._recorded.take(frame.body)
+        call = Answered(digest(frame.body), known)
+        if known is not None:
+            self._reply(frame.id, known)
+            return
+        self._cell.calls.append(call)
+        self._ask(frame, call, self._cell.number)
+
+    def _ask(self, frame: Frame, call: Answered, cell: int) -> None:
+        assert self._dispatch is not None
+        future = self._dispatch(self._read(frame.body, cell))
+        pending = self._pending[frame.id] = _Pending(call, len(frame.body), future)
+
+        def answered(settled: Future[Any]) -> None:  # on the thread that answered, where encoding delays nobody
+            answer = _encode_answer(settled)
+            io_loop().call_soon_threadsafe(self._settle, frame.id, pending, answer)
+
+        future.add_done_callback(answered)
+
+    def _read(self, body: bytes, cell: int) -> HostCall:
+        try:
+            request = decode(body)
+        except CodecError as error:
+            raise ProtocolError(f"a host call of broken bytes: {error}") from None
+        match request:
+            case [str() as name, list() as args, dict() as kwargs] if name in self._functions:
+                return HostCall(name, tuple(args), kwargs, cell)
+            case _:
+                raise ProtocolError("a host call that names no function of the host")
+
+    def _settle(self, frame_id: int, pending: _Pending, answer: bytes) -> None:
+        if self._pending.get(frame_id) is not pending:
+            return  # abandoned: its cell is over
+        del self._pending[frame_id]
+        pending.call.answer = answer
+        self._reply(frame_id, answer)
+
+
+def to_plain(value: Any) -> Any:
+    """The last resort of the codec on the host: whatever pydantic can make JSON of.
+
+    Raises:
+        CodecError: If it cannot.
+    """
+    try:
+        return to_jsonable_python(value)
+    except PydanticSerializationError:
+        raise CodecError(
+            f"a value of type {type(value).__name__} cannot enter the sandbox; pass plain Python values, "
+            "pydantic models or dataclasses, or subclass dspy.SandboxSerializable"
+        ) from None
+
+
+def _encode_answer(settled: Future[Any]) -> bytes:
+    if settled.cancelled():
+        return encode(["error", "CancelledError: the call was cancelled"])
+    error = settled.exception()
+    if isinstance(error, SubcallError):
+        return encode(["error", error])
+    if error is not None:
+        return encode(["error", f"{type(error).__name__}: {error}"])
+    try:
+        return encode(["value", settled.result()], to_plain)
+    except CodecError:
+        return encode(["value", str(settled.result())])
