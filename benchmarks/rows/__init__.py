@@ -1,0 +1,1 @@
+"""What `benchmarks/sandbox.py` measures, a file a subject."""

@@ -1,0 +1,50 @@
+"""Recursive Language Models for DSPy: `RLM`, a drop-in for `dspy.RLM`, and the `Sandbox` its code runs in."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlm_module.budget import UsageReport as UsageReport
+    from rlm_module.errors import FatalError as FatalError
+    from rlm_module.errors import InputError as InputError
+    from rlm_module.errors import RLMError as RLMError
+    from rlm_module.errors import SandboxError as SandboxError
+    from rlm_module.errors import SubcallError as SubcallError
+    from rlm_module.interpreter import Sandbox as Sandbox
+    from rlm_module.module import RLM as RLM
+    from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.runs import Run as Run
+    from rlm_module.runs import RunPrediction as RunPrediction
+    from rlm_module.runs import capture_runs as capture_runs
+    from rlm_module.tools import concurrent as concurrent
+
+# dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
+_HOMES = {
+    "FatalError": "errors",
+    "InputError": "errors",
+    "OfflineLM": "offline",
+    "RLM": "module",
+    "RLMError": "errors",
+    "Run": "runs",
+    "RunPrediction": "runs",
+    "Sandbox": "interpreter",
+    "SandboxError": "errors",
+    "SubcallError": "errors",
+    "UsageReport": "budget",
+    "capture_runs": "runs",
+    "concurrent": "tools",
+}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

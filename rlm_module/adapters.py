@@ -1,0 +1,104 @@
+"""dspy's adapters as the root's predictors use them: one paid call, a parser that loses no code, demos as turns."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import dspy
+from dspy.adapters import ChatAdapter
+from dspy.utils.callback import with_callbacks
+
+from rlm_module.outputs import to_type
+from rlm_module.reply import extract_code, read_reply
+
+TURN_FIELDS = ("request", "reasoning", "code")
+
+
+def current_adapter() -> dspy.Adapter:
+    """The adapter dspy is configured with, as a copy that never falls back to another one at the price of a call."""
+    adapter = copy.copy(dspy.settings.adapter or ChatAdapter())
+    if isinstance(adapter, ChatAdapter):
+        adapter.use_json_adapter_fallback = False
+    return adapter
+
+
+def turn_adapter() -> dspy.Adapter:
+    """The same for turns: it finds the code in any reply, and shows demos as the beginning of the conversation."""
+    adapter = current_adapter()
+    adapter.parse = types.MethodType(_PARSE_TURN, adapter)
+    adapter.format_demos = types.MethodType(_format_demos, adapter)
+    return adapter
+
+
+def demo_turns(demos: Iterable[Any]) -> list[dict[str, str]]:
+    """Demos as plain turns in order. What is no turn, such as a labelled example of the whole task, is left out."""
+    turns: list[dict[str, str]] = []
+    for demo in demos:
+        fields = dict(demo.items())
+        if not all(isinstance(fields.get(name), str) for name in TURN_FIELDS):
+            continue
+        earlier = fields.get("history")
+        messages = getattr(earlier, "messages", earlier) or []
+        turns += [_turn(message) for message in messages if isinstance(message, Mapping)]
+        turns.append(_turn(fields))
+    return turns
+
+
+def _turn(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(fields.get(name) or "") for name in TURN_FIELDS}
+
+
+def outputs_adapter() -> dspy.Adapter:
+    """The same for the outputs of a task: it also takes a typed value that is wrapped in prose."""
+    adapter = current_adapter()
+    adapter.parse = types.MethodType(_PARSE_OUTPUTS, adapter)
+    return adapter
+
+
+def _parse_turn(self: dspy.Adapter, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+    """Takes a turn's reply apart. A reply without code is a turn, too; the loop reminds the model."""
+    original = inspect.unwrap(type(self).parse)
+    if original is not inspect.unwrap(ChatAdapter.parse):
+        try:
+            fields = original(self, signature, completion)
+            return {**fields, "code": extract_code(fields.get("code"))}
+        except dspy.AdapterParseError:
+            pass  # its shape is another; it may hold code all the same
+    reply = read_reply(completion)  # ChatAdapter would end the code at a field header in one of its strings
+    return {"reasoning": reply.reasoning, "code": reply.code}
+
+
+def _parse_outputs(self: dspy.Adapter, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+    original = inspect.unwrap(type(self).parse)
+    try:
+        return dict(original(self, signature, completion))
+    except dspy.AdapterParseError as error:
+        as_text = signature
+        for name in signature.output_fields:
+            as_text = as_text.with_updated_fields(name, type_=str)
+        texts = original(self, as_text, completion)
+        try:
+            return {name: to_type(texts[name], field.annotation) for name, field in signature.output_fields.items()}
+        except ValueError:
+            raise error from None
+
+
+def _format_demos(
+    self: dspy.Adapter, signature: type[dspy.Signature], demos: list[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    inputs = {"history": dspy.History(messages=demo_turns(demos))}
+    return list(self.format_conversation_history(signature.delete("history"), "history", inputs))
+
+
+def _with_callbacks_as(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method with dspy's callbacks, which are chosen by a method's name."""
+    method.__name__ = name
+    return with_callbacks(method)
+
+
+_PARSE_TURN = _with_callbacks_as("parse", _parse_turn)
+_PARSE_OUTPUTS = _with_callbacks_as("parse", _parse_outputs)

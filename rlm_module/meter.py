@@ -1,0 +1,100 @@
+"""Measures what the LM calls made within a scope use, also across threads that copy its context."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dspy
+from dspy.utils.usage_tracker import UsageTracker
+
+from rlm_module.events import Usage
+
+
+class Meter(UsageTracker):
+    """A usage tracker that passes everything on to the one around it, and also learns of costs and cached calls.
+
+    dspy reports a finished call twice, on the thread that made it: its usage to the tracker, unless the reply came
+    from the cache, then a history entry with the cost to each calling module. The meter stands in both places.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history = _Entries(self)
+        self.last_entry: Mapping[str, Any] | None = None
+        self._outer: UsageTracker | None = dspy.settings.usage_tracker
+        self._spent: dict[str, Usage] = {}
+        self._unpriced: dict[int, Mapping[str, Any]] = {}
+        self._lost = 0
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
+        """dspy.Parallel copies the tracker for each of its threads, whose usage would be lost here."""
+        return self
+
+    @contextmanager
+    def scope(self) -> Generator[Meter]:
+        """Measures the calls made within, in this context and in copies of it."""
+        modules = [*(dspy.settings.caller_modules or []), self]
+        with dspy.context(usage_tracker=self, caller_modules=modules):
+            yield self
+
+    @property
+    def spent(self) -> dict[str, Usage]:
+        """Usage by model; the cost is None once a call's price is not known."""
+        with self._lock:
+            spent = dict(self._spent)
+            unknown = self._lost + len(self._unpriced)
+        if unknown:
+            spent = {model: usage + Usage(cost_usd=None) for model, usage in spent.items()}
+        return spent
+
+    @property
+    def usage(self) -> Usage:
+        """Usage of all models together."""
+        return sum(self.spent.values(), Usage())
+
+    def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
+        """Takes in the usage of a call that was paid for."""
+        if self._outer is not None:
+            self._outer.add_usage(lm, usage_entry)
+        with self._lock:
+            self._lost += self._unpriced.pop(threading.get_ident(), None) is not None
+            self._unpriced[threading.get_ident()] = usage_entry
+            self._add(
+                lm, Usage(1, 0, _tokens(usage_entry, "prompt", "input"), _tokens(usage_entry, "completion", "output"))
+            )
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Takes in the history entry of a call."""
+        with self._lock:
+            self.last_entry = entry
+            paid = self._unpriced.get(threading.get_ident())
+            if paid is not None and paid == entry.get("usage"):
+                del self._unpriced[threading.get_ident()]
+                self._add(entry["model"], Usage(cost_usd=entry.get("cost")))
+            else:
+                self._add(entry["model"], Usage(calls=1, cached_calls=1))
+
+    def _add(self, model: str, usage: Usage) -> None:
+        self._spent[model] = self._spent.get(model, Usage()) + usage
+
+
+class _Entries:
+    """The `history` list that dspy appends a calling module's entries to; the entries are not kept."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def __len__(self) -> int:
+        return 0
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        self._meter.take(entry)
+
+
+def _tokens(usage: Mapping[str, Any], *kinds: str) -> int:
+    """Tokens of a usage entry, which names them by provider: `prompt_tokens`, `input_tokens`."""
+    return next((int(usage[f"{kind}_tokens"]) for kind in kinds if usage.get(f"{kind}_tokens") is not None), 0)

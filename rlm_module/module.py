@@ -1,0 +1,263 @@
+"""`RLM`: a Recursive Language Model as a `dspy.Module`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dspy
+from dspy.primitives.code_interpreter import CodeInterpreter
+from dspy.primitives.facade import SandboxLM
+
+from rlm_module.errors import InputError
+from rlm_module.execution import Execution, Plan
+from rlm_module.interpreter import Sandbox
+from rlm_module.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.runs import RunPrediction
+from rlm_module.signatures import act_signature, extract_signature
+from rlm_module.subcalls import Models
+from rlm_module.tools import HostTool, check_names, normalize_tools
+
+_CHILD_OPTIONS = {"max_iters", "max_llm_calls", "max_output_chars", "tools", "verbose"}
+
+
+class _SharedModels:
+    """LMs given for sub-calls. Copies of a program share them, as they share the LM dspy is configured with."""
+
+    def __init__(self, sub_lm: Any, named: Mapping[str, Any]) -> None:
+        self.sub_lm = sub_lm
+        self.named = dict(named)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedModels:
+        return _SharedModels(self.sub_lm, self.named)
+
+
+class RLM(dspy.Module):
+    """Answers over inputs of any size: a root LM writes Python that explores them in a sandbox, calls sub-LMs on pieces
+    of them, and submits a typed answer (Zhang, Kraska, Khattab, arXiv 2512.24601). A drop-in for `dspy.RLM`;
+    `docs/differences.md` lists what differs.
+
+    Args:
+        signature: Inputs and outputs, as "context, query -> answer" or a `dspy.Signature` class.
+        max_iters: Turns of the root LM.
+        max_llm_calls: Sub-LM calls in one run, those of sub-agents included.
+        max_output_chars: Characters of a cell's output that the root LM is shown.
+        verbose: Whether turns are logged.
+        tools: Functions, callable objects or `dspy.Tool` objects that generated code may call by name.
+        sub_lm: LM of sub-calls; any callable that takes a prompt will do. Default: the root's.
+        interpreter_factory: Makes a new interpreter for each run. Default: the one dspy is configured with, else
+            `Sandbox`.
+        max_depth: 1 for sub-LM calls and sub-agents, 0 for a REPL without them.
+        sub_lms: More LMs for sub-calls, by the names that generated code chooses them by.
+        concurrency: Sub-calls in flight at once.
+        tool_seconds: Longest time in seconds that a tool may take.
+
+    Raises:
+        InputError: If a limit or a name makes no sense.
+        TypeError: If tools or the factory are of a wrong type.
+        ValueError: If names of inputs, outputs and tools clash.
+    """
+
+    def __init__(
+        self,
+        signature: type[dspy.Signature] | str,
+        max_iters: int = 20,
+        max_llm_calls: int = 50,
+        max_output_chars: int = 10_000,
+        verbose: bool = False,
+        tools: list[Callable[..., Any] | dspy.Tool] | None = None,
+        sub_lm: Any = None,
+        interpreter_factory: Callable[[], CodeInterpreter] | None = None,
+        *,
+        max_depth: int = 1,
+        sub_lms: Mapping[str, Any] | None = None,
+        concurrency: int = 16,
+        tool_seconds: float = 180.0,
+    ) -> None:
+        super().__init__()
+        if max_depth not in (0, 1):
+            raise InputError(f"max_depth must be 0 (a REPL alone) or 1 (with sub-LM calls), not {max_depth!r}.")
+        for name, value, least in (
+            ("max_iters", max_iters, 1),
+            ("max_llm_calls", max_llm_calls, 0),
+            ("max_output_chars", max_output_chars, 1),
+            ("concurrency", concurrency, 1),
+        ):
+            if value < least:
+                raise InputError(f"{name} must be at least {least}, not {value!r}.")
+        if interpreter_factory is not None:
+            _check_factory(interpreter_factory)
+        self.max_iters = max_iters
+        self.max_llm_calls = max_llm_calls
+        self.max_output_chars = max_output_chars
+        self.verbose = verbose
+        self.max_depth = max_depth
+        self.concurrency = concurrency
+        self.tool_seconds = tool_seconds
+        self._models = _SharedModels(sub_lm, sub_lms or {})
+        self._interpreter_factory = interpreter_factory
+        self._tools = normalize_tools(tools)
+        self._task = _signature(signature)
+        check_names(self._task, self._tools)
+        self.generate_action: Callable[..., Any] = ActPredict(act_signature(self._task))
+        self.extract: Callable[..., Any] = ExtractPredict(extract_signature(self._task))
+
+    @property
+    def signature(self) -> type[dspy.Signature]:
+        """Inputs and outputs; a new one may be set, and what the predictors have learned stays."""
+        return self._task
+
+    @signature.setter
+    def signature(self, signature: type[dspy.Signature] | str) -> None:
+        task = _signature(signature)
+        check_names(task, self._tools)
+        self._task = task
+        if isinstance(self.generate_action, ActPredict):
+            strategy = self.generate_action.signature.instructions
+            self.generate_action.signature = act_signature(task).with_instructions(strategy)
+        if isinstance(self.extract, ExtractPredict):
+            self.extract.signature = extract_signature(task, self.extract.signature.instructions)
+
+    @property
+    def tools(self) -> dict[str, dspy.Tool]:
+        """The user's tools by name."""
+        return dict(self._tools)
+
+    @property
+    def sub_lm(self) -> Any:
+        """The LM given for sub-calls, None where they go to the root's."""
+        return self._models.sub_lm
+
+    @sub_lm.setter
+    def sub_lm(self, lm: Any) -> None:
+        self._models = _SharedModels(lm, self._models.named)
+
+    def forward(
+        self, *, interpreter_factory: Callable[[], CodeInterpreter] | None = None, **inputs: Any
+    ) -> RunPrediction:
+        """Runs it.
+
+        Args:
+            interpreter_factory: Makes the interpreter of this run instead of the one given before.
+            **inputs: A value for each input of the signature that has no default.
+
+        Returns:
+            The outputs, with `trajectory`, `final_reasoning`, `termination_reason`, `usage`, `cost_usd`, `run_id` and
+            `run`.
+
+        Raises:
+            InputError: If an input is missing, unknown, or cannot enter the sandbox.
+            SandboxError: If the sandbox cannot be started or kept alive.
+            FatalError: If the run ends without an answer; its `.partial` is the run.
+        """
+        return Execution(self._plan(interpreter_factory, inputs)).run()
+
+    async def aforward(
+        self, *, interpreter_factory: Callable[[], CodeInterpreter] | None = None, **inputs: Any
+    ) -> RunPrediction:
+        """The same without blocking the event loop; cancelling it ends the sandbox and all that is in flight."""
+        return await Execution(self._plan(interpreter_factory, inputs), asyncio.get_running_loop()).arun()
+
+    def _plan(self, factory: Callable[[], CodeInterpreter] | None, inputs: Mapping[str, Any]) -> Plan:
+        if factory is not None:
+            _check_factory(factory)
+        root_lm = getattr(self.generate_action, "lm", None)
+        if isinstance(self.generate_action, dspy.Predict) and root_lm is None and dspy.settings.lm is None:
+            raise dspy.LMNotConfiguredError(
+                "No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm)."
+            )
+        candidates = (self._models.sub_lm, root_lm, dspy.settings.lm)
+        sub_lm = next((lm for lm in candidates if lm is not None), None)
+        return Plan(
+            module=self,
+            task=self._task,
+            inputs=_complete(self._task, inputs),
+            act=self.generate_action,
+            act_signature=self._act_signature(),
+            extract=self.extract,
+            factory=factory or self._interpreter_factory or dspy.settings.get("interpreter_factory") or Sandbox,
+            tools={name: HostTool.of(tool) for name, tool in self._tools.items()},
+            models=Models(sub_lm, self._models.named) if self.max_depth else None,
+            make_child=self._child,
+            max_iters=self.max_iters,
+            max_llm_calls=self.max_llm_calls,
+            max_output_chars=self.max_output_chars,
+            concurrency=self.concurrency,
+            tool_seconds=self.tool_seconds,
+            verbose=self.verbose,
+        )
+
+    def _act_signature(self) -> type[dspy.Signature] | None:
+        """The root predictor's own signature, which carries its strategy; None where it takes none per call."""
+        if not _takes_signature(self.generate_action):
+            return None
+        own = getattr(self.generate_action, "signature", None)
+        return own if own is not None else act_signature(self._task)
+
+    def _child(
+        self, signature: type[dspy.Signature], options: Mapping[str, Any], reserve: Callable[[int], None], left: int
+    ) -> RLM:
+        """The RLM of a sub-agent: what generated code asked for, within the limits of this one."""
+        if unknown := sorted(options.keys() - _CHILD_OPTIONS):
+            raise TypeError(f"dspy.RLM in the sandbox takes no {', '.join(unknown)}; leave it out.")
+        child = RLM(
+            signature,
+            max_iters=min(options.get("max_iters", self.max_iters), self.max_iters),
+            max_llm_calls=min(options.get("max_llm_calls", left), left),
+            max_output_chars=min(options.get("max_output_chars", self.max_output_chars), self.max_output_chars),
+            verbose=self.verbose,
+            tools=options.get("tools", list(self._tools.values())),
+            interpreter_factory=self._interpreter_factory,
+            sub_lms={name: SandboxLM(lm, reserve) for name, lm in self._models.named.items()},
+            concurrency=self.concurrency,
+            tool_seconds=self.tool_seconds,
+        )
+        return child
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_task": pack_signature(self._task)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({**state, "_task": unpack_signature(state["_task"])})
+
+
+def _signature(signature: type[dspy.Signature] | str) -> type[dspy.Signature]:
+    made: Any = dspy.ensure_signature(signature)
+    return made  # type: ignore[no-any-return]
+
+
+def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs in the signature's order, with defaults for those left out."""
+    fields = task.input_fields
+    if unknown := sorted(inputs.keys() - fields.keys()):
+        raise InputError(f"The signature has no input {', '.join(unknown)}; it takes {', '.join(fields)}.")
+    missing = [name for name, field in fields.items() if name not in inputs and field.is_required()]
+    if missing:
+        raise InputError(f"The inputs {', '.join(missing)} are missing; pass each by name.")
+    return {
+        name: inputs[name] if name in inputs else field.get_default(call_default_factory=True)
+        for name, field in fields.items()
+    }
+
+
+def _check_factory(factory: Any) -> None:
+    if not isinstance(factory, type) and isinstance(factory, CodeInterpreter):
+        raise TypeError(
+            "interpreter_factory must make a new interpreter for each run, but this is an interpreter; "
+            "pass its class, or a function that makes one."
+        )
+    if not callable(factory):
+        raise TypeError(f"interpreter_factory must be callable without arguments, not {type(factory).__name__}.")
+
+
+def _takes_signature(predictor: Callable[..., Any]) -> bool:
+    """Whether a predictor, which may be any callable, can be given a signature with each call."""
+    # Taken from the class, since dspy warns of whoever takes a module's `forward`.
+    called: Any = getattr(type(predictor), "forward", predictor) if isinstance(predictor, dspy.Module) else predictor
+    try:
+        parameters = inspect.signature(called).parameters
+    except (TypeError, ValueError):
+        return True
+    return "signature" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

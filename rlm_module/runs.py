@@ -1,0 +1,131 @@
+"""What is left of a run: `Run`, the Prediction that carries it, and a way to see the runs of a whole program."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import dspy
+
+from rlm_module.budget import UsageReport
+from rlm_module.events import AnyEvent, TerminationReason
+from rlm_module.journal import Journal, Listener
+
+# In dspy's settings rather than in a context variable of its own, because dspy.Parallel hands on only those.
+_CAPTURES = "rlm_module_captures"
+_PARENT = "rlm_module_parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run went.
+
+    Args:
+        run_id: Its id.
+        path: Where its RLM stands in the program that called it.
+        termination_reason: Why it ended.
+        outputs: The answer; empty where there is none.
+        trajectory: One dict a turn, with `reasoning`, `code` and `output` (as the model was shown it).
+        final_reasoning: What the model said with its answer.
+        usage: LM usage of the whole tree.
+        seconds: Wall time.
+        events: All that happened, in order.
+    """
+
+    run_id: str
+    path: str
+    termination_reason: TerminationReason
+    outputs: Mapping[str, Any]
+    trajectory: tuple[Mapping[str, str], ...]
+    final_reasoning: str
+    usage: UsageReport
+    seconds: float
+    events: tuple[AnyEvent, ...] = field(repr=False)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What its LM calls cost in US dollars; None if the price of one is not known."""
+        return self.usage.total.cost_usd
+
+
+_METADATA = ("termination_reason", "usage", "cost_usd", "run_id")
+
+
+class RunPrediction(dspy.Prediction):
+    """The outputs, `trajectory` and `final_reasoning` as items, as dspy.RLM has them, and by attribute also
+    `termination_reason`, `usage`, `cost_usd`, `run_id` and `run`. An output of such a name hides the attribute.
+    """
+
+    def __init__(self, base: Any = None, **fields: Any) -> None:
+        super().__init__(base, **fields)
+        self._run: Run | None = getattr(base, "_run", None)
+
+    @classmethod
+    def of(cls, run: Run) -> RunPrediction:
+        """The prediction of a run that has an answer."""
+        trajectory = [dict(turn) for turn in run.trajectory]
+        prediction = cls({**run.outputs, "trajectory": trajectory, "final_reasoning": run.final_reasoning})
+        prediction._run = run
+        return prediction
+
+    def __getattr__(self, key: str) -> Any:
+        if key not in self.__dict__.get("_store", ()):
+            run = self.__dict__.get("_run")
+            if run is not None and key == "run":
+                return run
+            if run is not None and key in _METADATA:
+                return getattr(run, key)
+        if key.startswith("_"):
+            raise AttributeError(key)
+        return super().__getattr__(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Capture:
+    runs: list[Journal]
+    listener: Listener | None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@contextmanager
+def capture_runs(on_event: Listener | None = None) -> Generator[list[Journal]]:
+    """Collects every root run that begins inside it: also those of RLMs deep in a program, and those on threads that
+    were given this context or that dspy started. Runs that a model started within a run belong to that run.
+
+    Args:
+        on_event: Called with each event as it happens, on the thread where it does.
+
+    Yields:
+        A list that grows by a journal (`run_id`, `path`, `events`) as each run begins.
+    """
+    runs: list[Journal] = []
+    captures: tuple[_Capture, ...] = dspy.settings.get(_CAPTURES) or ()
+    with dspy.context(**{_CAPTURES: (*captures, _Capture(runs, on_event))}):
+        yield runs
+
+
+@contextmanager
+def within_run(run_id: str) -> Generator[None]:
+    """Makes runs that begin inside it parts of a run, which no capture lists."""
+    with dspy.context(**{_PARENT: run_id}):
+        yield
+
+
+def open_journal(run_id: str, module: dspy.Module) -> Journal:
+    """The journal of a run; that of a root run is known to those who capture runs here."""
+    captures: tuple[_Capture, ...] = () if dspy.settings.get(_PARENT) else dspy.settings.get(_CAPTURES) or ()
+    listeners = tuple(capture.listener for capture in captures if capture.listener is not None)
+    journal = Journal(run_id, _path(module) if captures else "self", listeners)
+    for capture in captures:
+        with capture.lock:
+            capture.runs.append(journal)
+    return journal
+
+
+def _path(module: dspy.Module) -> str:
+    callers = [caller for caller in dspy.settings.caller_modules or [] if isinstance(caller, dspy.Module)]
+    named = callers[0].named_sub_modules() if callers else ()
+    return next((name for name, found in named if found is module), "self")

@@ -1,0 +1,45 @@
+"""Makes text from the sandbox, and from inputs, safe to show to a model: it may be written to mislead the prompt."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# dspy expands what stands between these two marks in a user message into an image or file part, which a provider
+# would then fetch; adapters take the others for the borders of fields.
+_CUSTOM_TYPE = re.compile(r"<<(?=CUSTOM-TYPE-(?:START|END)-IDENTIFIER>>)")
+_FIELD_HEADER = re.compile(r"\[\[(?=[ \t]*##)")
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates, which no provider can receive, spelt out as escapes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def harmless(text: str) -> str:
+    """The text with dspy's marks broken up by a space, and encodable."""
+    return _FIELD_HEADER.sub("[ [", _CUSTOM_TYPE.sub("< <", encodable(text)))
+
+
+def harmless_value(value: Any) -> Any:
+    """The same for every text in a value of JSON's kinds."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, list):
+        return [harmless_value(item) for item in value]
+    if isinstance(value, dict):
+        return {key: harmless_value(item) for key, item in value.items()}
+    return value
+
+
+def clip(text: str, limit: int) -> str:
+    """The text, with its middle left out where it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    head = limit - limit // 2
+    tail = text[len(text) - limit // 2 :]
+    return f"{text[:head]}\n... [{len(text) - limit:,} of {len(text):,} characters omitted] ...\n{tail}"

@@ -1,0 +1,117 @@
+"""Sub-LMs: which one a call means, how it is asked, and what kind of failure an error is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+from dspy.lm15 import RefusalPart, Response
+
+from rlm_module.errors import SubcallError, SubcallErrorKind
+
+_REFUSED = ("content_filter", "content_policy", "safety", "refusal")
+_MESSAGE_CHARS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The LMs that sub-calls may go to.
+
+    Args:
+        default: The one that is asked where no name is given; None if there is none.
+        named: Others by the names that generated code may choose.
+    """
+
+    default: Any
+    named: Mapping[str, Any]
+
+    def find(self, name: str | None) -> Any:
+        """The LM of that name, or the default.
+
+        Raises:
+            SubcallError: If there is none.
+        """
+        if name is not None:
+            if name not in self.named:
+                known = ", ".join(repr(known) for known in self.named) or "none"
+                raise SubcallError("invalid", f"there is no model {name!r}; leave it out or choose from: {known}")
+            return self.named[name]
+        if self.default is None:
+            raise SubcallError("lm", "no sub-LM is configured; go on without one")
+        return self.default
+
+
+def is_async_only(lm: Any) -> bool:
+    """Whether an LM can only be awaited: a coroutine function, or a dspy LM with `aforward` alone."""
+    kind: Any = type(lm)
+    if not isinstance(lm, dspy.BaseLM):
+        return inspect.iscoroutinefunction(lm) or inspect.iscoroutinefunction(kind.__call__)
+    is_legacy = not hasattr(lm, "_engine_spec")
+    return is_legacy and kind.forward is dspy.BaseLM.forward and kind.aforward is not dspy.BaseLM.aforward
+
+
+def model_name(lm: Any) -> str:
+    """What usage of an LM is booked under."""
+    return str(getattr(lm, "model", None) or getattr(lm, "__name__", type(lm).__name__))
+
+
+def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
+    """The text of an LM's reply.
+
+    Args:
+        reply: What calling the LM returned: a list of outputs, a `dspy.lm15.Response` or a str.
+        entry: The history entry of the call, if there is one: it tells how the reply ended.
+
+    Raises:
+        SubcallError: If it was cut short or refused, or holds no text.
+    """
+    response = reply if isinstance(reply, Response) else (entry or {}).get("response")
+    reason = _finish_reason(response)
+    text = _text(reply)
+    if reason == "content_filter" or _refusals(response):
+        raise SubcallError("refusal", _refusals(response) or "the model's provider filtered the reply; rephrase it")
+    if reason == "length":
+        raise SubcallError(
+            "truncated",
+            f"the reply was cut off after {len(text or ''):,} characters; ask for less, or in smaller pieces",
+        )
+    if text is None:
+        raise SubcallError("unparsable", f"the model returned {type(reply).__name__} without text; ask again")
+    return text
+
+
+def as_subcall_error(error: Exception) -> SubcallError:
+    """The typed failure that generated code sees for whatever a sub-call raised."""
+    if isinstance(error, SubcallError):
+        return error
+    kind: SubcallErrorKind = "lm"
+    if isinstance(error, dspy.ContextWindowExceededError):
+        kind = "context_window"
+    elif isinstance(error, (dspy.LMTimeoutError, TimeoutError)):
+        kind = "timeout"
+    elif isinstance(error, dspy.AdapterParseError):
+        kind = "unparsable"
+    elif str(getattr(error, "provider_code", "")).lower().startswith(_REFUSED):
+        kind = "refusal"
+    return SubcallError(kind, f"{type(error).__name__}: {str(error)[:_MESSAGE_CHARS]}")
+
+
+def _text(reply: Any) -> str | None:
+    if isinstance(reply, Response):
+        reply = reply.text
+    elif isinstance(reply, list) and reply:
+        reply = reply[0].get("text") if isinstance(reply[0], dict) else reply[0]
+    return reply if isinstance(reply, str) else None
+
+
+def _finish_reason(response: Any) -> str | None:
+    choices = getattr(response, "choices", None)
+    return getattr(choices[0] if choices else response, "finish_reason", None)
+
+
+def _refusals(response: Any) -> str:
+    parts = response.message.parts_of(RefusalPart) if isinstance(response, Response) else ()
+    return " ".join(part.text for part in parts)

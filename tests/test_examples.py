@@ -1,0 +1,29 @@
+"""Every example runs, and comes to what it is there to show."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SHOWN: dict[str, Any] = {
+    "count_labels.py": sum(n // 27 % 12 == 2 and n % 9 == 3 and n // 9 % 3 == 0 for n in range(20_000)),
+    "needle.py": "behind the blue gauge",
+}
+
+
+def test_no_example_is_left_out() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SHOWN)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_example_shows_what_it_promises(name: str) -> None:
+    spec = importlib.util.spec_from_file_location(name.removesuffix(".py"), EXAMPLES / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.main() == SHOWN[name]
