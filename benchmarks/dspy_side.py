@@ -53,8 +53,8 @@ class DspySide:
             return "dspy runs its own Deno command unchanged."
         return (
             "The module host that dspy's runner imports its line reader from is out of reach here, so dspy's Deno "
-            "command got an import map with a local line reader (64 KiB reads, linear in the length of a line); the version "
-            "check that dspy makes before each start of its own command is thereby left out, in dspy's favour."
+            "command got an import map with a local line reader (64 KiB reads, linear in the length of a line). "
+            "That also leaves out the version check that dspy makes before each start, in dspy's favour."
         )
 
 

@@ -36,6 +36,7 @@ NAMES = (
     "memory",
     "stall",
     "ctrl-c",
+    "sigint",
     "host-memory",
 )
 
@@ -48,8 +49,9 @@ measured in turn. MB = 10^6 bytes, MiB = 2^20 bytes.
   and sub-LM calls eight at a time.
 - idle memory: VmRSS one second after the first cell. What would lower it further is told in benchmarks/README.md.
 - stall: over the whole run, by a ticker of 10 ms. dspy's cell spins for 1 s by itself, ours until its limit of 1 s.
-- Ctrl-C: SIGINT to the process group of a program in `execute` and of one in a run, whichever takes longer to be gone
-  with all that it started; given up after 10 s.
+- Ctrl-C: SIGINT to the process group, as a terminal sends it, of a program in `execute` and of one in a run, whichever
+  takes longer to be gone with all that it started. The row below it: to the program alone, as a notebook sends it.
+  Given up after 10 s.
 - peak host memory: by how much the process outgrew what it was before the text was made; the text itself counts."""
 
 

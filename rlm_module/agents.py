@@ -87,7 +87,7 @@ class SubAgents(FacadeInvocation):
         except dspy.AdapterParseError as error:
             raise as_subcall_error(error) from error
 
-    def _call(self, handle, inputs):  # type: ignore[no-untyped-def]
+    def _call(self, handle: Any, inputs: Any) -> Any:
         # Optimizers read the trace to learn of the program's own predictors; these are the model's. Its inputs are
         # text from the sandbox, in which an adapter would expand dspy's marks.
         with dspy.context(trace=None, send_stream=None, allow_tool_async_sync_conversion=True):

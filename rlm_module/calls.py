@@ -101,7 +101,7 @@ class Calls:
         self._pool = Crew("rlm-sub-calls", concurrency, prepare=prepare)
         self._lane = Crew("rlm-tools", 1, limit=tool_seconds, prepare=prepare)
         self._side_by_side = Crew("rlm-tools-concurrent", concurrency, limit=tool_seconds, prepare=prepare)
-        self._coroutines = Coroutines(loop, prepare)
+        self.coroutines = Coroutines(loop, prepare)
         self._gate = asyncio.Semaphore(concurrency)
 
     def __call__(self, call: HostCall) -> Future[Any]:
@@ -130,7 +130,7 @@ class Calls:
         """Abandons what is in flight and ends the threads."""
         for crew in (self._pool, self._lane, self._side_by_side):
             crew.close()
-        self._coroutines.close()
+        self.coroutines.close()
 
     def add(self, name: str, template: Callable[..., Any], doc: str, answer: Answer) -> None:
         """Offers a function to generated code; its parameters are the template's."""
@@ -152,12 +152,12 @@ class Calls:
             async with self._gate:
                 return await run()
 
-        return self._coroutines.submit(gated(), self._context)
+        return self.coroutines.submit(gated(), self._context)
 
     def call_tool(self, spending: Spending, tool: HostTool, arguments: dict[str, Any]) -> Future[Any]:
         """Runs a tool where tools of its kind run."""
         if tool.is_async:
-            return self._coroutines.submit(self._await_tool(spending, tool, arguments), self._context)
+            return self.coroutines.submit(self._await_tool(spending, tool, arguments), self._context)
         crew = self._side_by_side if tool.is_concurrent else self._lane
         run = partial(self._run_tool, spending, tool, arguments)
         return crew.submit(run, self._context, label=f"the tool {tool.name}")

@@ -33,7 +33,7 @@ from rlm_module.shown import encodable
 from rlm_module.streams import inherit_stream
 from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool
-from rlm_module.workers import Coroutines, Crew
+from rlm_module.workers import Crew
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,6 @@ class Execution:
         )
         self._interpreter_thread = Crew("rlm-interpreter", 1)
         self._threads = Crew("rlm-run", 2, prepare=prepare)
-        self._coroutines = Coroutines(None, prepare)
 
     def run(self) -> RunPrediction:
         """Runs it on this thread.
@@ -132,7 +131,7 @@ class Execution:
         """
         steps = self._steps()
         try:
-            return self._succeeded(drive(steps, self._coroutines))
+            return self._succeeded(drive(steps, self._calls.coroutines))
         except BaseException as error:
             self._failed(error)
             raise
@@ -203,6 +202,7 @@ class Execution:
             raise TypeError("execution_instructions of an interpreter_factory must be a str.")
         session: Session
         if isinstance(interpreter, Sandbox):
+            interpreter.session.check_fits(self._plan.inputs)
             session = interpreter.session
         else:
             signatures = {name: function.signature for name, function in self._calls.functions.items()}
@@ -218,7 +218,10 @@ class Execution:
         seed = int(self._journal.run_id[:12], 16)
         session.start(Setup(functions, tuple(self._plan.task.output_fields), seed), self._calls).result()
         if self._state.agents is not None:
-            installed = session.execute(self._state.agents.setup_code()).result()
+            code = self._state.agents.setup_code()
+            if not isinstance(session, ForeignSession):
+                code = f"from rlm_module.errors import SubcallError\n{code}"  # the name that cells catch failures by
+            installed = session.execute(code).result()
             if installed.error is not None:
                 logger.warning(
                     "This interpreter cannot hold sub-agents, so this run has none: %s", installed.error.message
@@ -303,7 +306,6 @@ class Execution:
         self._calls.close()
         self._interpreter_thread.close()
         self._threads.close()
-        self._coroutines.close()
 
 
 def introduction(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> str:

@@ -128,7 +128,7 @@ class ForeignSession:
 
         call.__name__ = call.__qualname__ = name
         call.__doc__ = doc
-        call.__signature__ = self._signatures.get(name, inspect.signature(call))  # type: ignore[attr-defined]
+        call.__signature__ = self._signatures.get(name, inspect.signature(call))  # pyright: ignore[reportFunctionMemberAccess]
         return call
 
 

@@ -68,7 +68,7 @@ def drive(steps: Steps[T], coroutines: Coroutines) -> T:
         try:
             step = reply.give(steps)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value
         try:
             reply = _Reply(do(step))
         except Exception as error:
@@ -92,7 +92,7 @@ async def adrive(steps: Steps[T], threads: Crew) -> T:
         try:
             step = reply.give(steps)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            return end.value
         try:
             reply = _Reply(await do(step))
         except Exception as error:

@@ -101,8 +101,8 @@ class RLM(dspy.Module):
         self._tools = normalize_tools(tools)
         self._task = _signature(signature)
         check_names(self._task, self._tools)
-        self.generate_action: Callable[..., Any] = ActPredict(act_signature(self._task))
-        self.extract: Callable[..., Any] = ExtractPredict(extract_signature(self._task))
+        self.generate_action: Any = ActPredict(act_signature(self._task))
+        self.extract: Any = ExtractPredict(extract_signature(self._task))
 
     @property
     def signature(self) -> type[dspy.Signature]:
@@ -225,7 +225,7 @@ class RLM(dspy.Module):
 
 def _signature(signature: type[dspy.Signature] | str) -> type[dspy.Signature]:
     made: Any = dspy.ensure_signature(signature)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import dspy
 from dspy.signatures.signature import make_signature
+from pydantic_core import to_jsonable_python
 
 from rlm_module.adapters import current_adapter, demo_turns, outputs_adapter, turn_adapter
 from rlm_module.errors import InputError
@@ -68,8 +69,8 @@ class LearnedPredict(dspy.Predict):
 
     def _plain_demos(self) -> list[dict[str, Any]]:
         names = self.signature.fields
-        demos = ({name: demo[name] for name in names if name in demo} for demo in self.demos)
-        return [demo for demo in demos if all(isinstance(value, str) for value in demo.values()) and len(demo) > 1]
+        demos = [{name: demo[name] for name in names if name in demo} for demo in self.demos]
+        return [to_jsonable_python(demo, fallback=str) for demo in demos if demo.keys() & self.signature.input_fields]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "signature": pack_signature(self.signature)}

@@ -104,7 +104,7 @@ class Queries:
         if not meter.spent:
             spending.book("sub", {model_name(self._models.find(model)): Usage(calls=1, cost_usd=None)})
 
-    def _ask(self, prompt, model):  # type: ignore[no-untyped-def]
+    def _ask(self, prompt: Any, model: Any) -> Any:
         lm = self._models.find(model)
         # A listener waits for the root's fields; what sub-calls say must not end up in them.
         with dspy.context(send_stream=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import threading
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class FakeInterpreter:
 
     def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
         self._note_thread()
-        self.variables.append(dict(variables or {}))
+        self.variables.append(copy.deepcopy(variables or {}))
         printed, final = io.StringIO(), list[Any]()
 
         def submit(**outputs: Any) -> None:

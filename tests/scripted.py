@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import dspy
-from dspy.lm15 import Message, Request, Response, TextPart, Usage, response_to_events
+from dspy.lm15 import (
+    Message,
+    Request,
+    Response,
+    StreamDeltaEvent,
+    TextDelta,
+    TextPart,
+    Usage,
+    response_to_events,
+)
 
 Reply: TypeAlias = "str | Response | BaseException"
 Script: TypeAlias = "Iterable[Reply | Callable[[Request], Reply]] | Callable[[Request], Reply]"
@@ -47,7 +57,13 @@ class ScriptedEngine:
         return reply if isinstance(reply, Response) else response(reply)
 
     def stream(self, request: Request) -> Iterator[Any]:
-        yield from response_to_events(self.complete(request))
+        """The reply a word at a time."""
+        for event in response_to_events(self.complete(request)):
+            if isinstance(event, StreamDeltaEvent) and isinstance(event.delta, TextDelta):
+                words = re.findall(r"\s*\S+\s*$|\s*\S+", event.delta.text)
+                yield from (StreamDeltaEvent(TextDelta(word)) for word in words)
+            else:
+                yield event
 
     def close(self) -> None: ...
 

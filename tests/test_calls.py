@@ -138,7 +138,7 @@ def test_a_failed_item_of_a_batch_stands_in_its_place(hosts: list[Host]) -> None
     assert (_kind(second), _kind(third)) == ("lm", "invalid")
     assert not second
     with pytest.raises(TypeError, match="no route"):
-        second + "text"
+        _ = second + "text"
 
 
 def test_of_a_batch_over_the_limit_what_fits_is_run(hosts: list[Host]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from decimal import Decimal
 from enum import Enum
@@ -158,7 +159,5 @@ def test_any_integer_is_found_in_prose(number: int, template: str) -> None:
 
 @given(st.text(), st.sampled_from([int, float, bool, Literal["a", "b"]]))
 def test_any_text_gives_a_value_or_a_value_error(text: str, annotation: Any) -> None:
-    try:
-        value_in_prose(text, annotation)
-    except ValueError as error:
-        assert str(error)
+    with contextlib.suppress(ValueError):
+        assert value_in_prose(text, annotation) is not None

@@ -7,10 +7,11 @@ from typing import Any
 import dspy
 import pydantic
 import pytest
+from dspy.signatures import make_signature
 
 from rlm_module.previews import PREVIEW_CHARS, describe_input, one_line
 
-_FIELDS = dspy.Signature("value -> answer").input_fields
+_FIELDS = make_signature("value -> answer").input_fields
 
 
 class Big(pydantic.BaseModel):

@@ -81,7 +81,9 @@ def test_blocks_of_another_language_are_not_run() -> None:
 
 
 def test_code_that_was_put_into_the_reasoning_is_found() -> None:
-    reply = read_reply("[[ ## reasoning ## ]]\nI print it.\n```python\nprint(1)\n```\n[[ ## code ## ]]\n\n[[ ## completed ## ]]")
+    reply = read_reply(
+        "[[ ## reasoning ## ]]\nI print it.\n```python\nprint(1)\n```\n[[ ## code ## ]]\n\n[[ ## completed ## ]]"
+    )
     assert (reply.reasoning, reply.code) == ("I print it.", "print(1)")
 
 

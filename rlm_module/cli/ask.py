@@ -15,6 +15,7 @@ from pydantic_core import to_jsonable_python
 from rlm_module.cli.display import TurnDisplay, printable
 from rlm_module.cli.documents import read_documents
 from rlm_module.cli.exits import EXITS, reported_failures
+from rlm_module.cli.models import model_or_offline, named_model
 from rlm_module.cli.task import bind, default_signature, load_signature
 from rlm_module.errors import FatalError, InputError
 
@@ -77,7 +78,7 @@ def ask(paths: tuple[str, ...], **options: Any) -> None:
 def _run(options: Options, signature: type[dspy.Signature], inputs: Mapping[str, Any]) -> dspy.Prediction:
     import dspy
 
-    from rlm_module import OfflineLM, capture_runs
+    from rlm_module import capture_runs
 
     is_shown = options.verbose or sys.stderr.isatty()
     shown = capture_runs(on_event=TurnDisplay(sys.stderr, full=options.verbose)) if is_shown else None
@@ -86,15 +87,13 @@ def _run(options: Options, signature: type[dspy.Signature], inputs: Mapping[str,
     # Libraries under a model may print; standard output belongs to the answer.
     with contextlib.redirect_stdout(sys.stderr), shown or contextlib.nullcontext():
         try:
-            with dspy.context(lm=dspy.LM(options.model) if options.model else OfflineLM()):
+            with dspy.context(lm=model_or_offline(options.model)):
                 return _program(options, signature)(**inputs)
         except dspy.LMError as error:
             raise FatalError(str(error)) from error
 
 
 def _program(options: Options, signature: type[dspy.Signature]) -> RLM:
-    import dspy
-
     from rlm_module import RLM, Sandbox
 
     try:
@@ -102,7 +101,7 @@ def _program(options: Options, signature: type[dspy.Signature]) -> RLM:
             signature,
             max_iters=options.max_iters,
             max_llm_calls=options.max_llm_calls,
-            sub_lm=dspy.LM(options.sub_model) if options.sub_model else None,
+            sub_lm=named_model(options.sub_model) if options.sub_model else None,
             interpreter_factory=lambda: Sandbox(memory_mb=options.memory_mb),
         )
     except ValueError as error:  # names in the signature that clash with the sandbox's

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from rlm_module.cli.demo_document import Quiz, write
 from rlm_module.cli.display import TurnDisplay
 from rlm_module.cli.exits import EXITS, NO_ANSWER, reported_failures
+from rlm_module.cli.models import model_or_offline
 from rlm_module.errors import FatalError, InputError
 from rlm_module.events import Acted, AnyEvent, CallFinished, RunFinished, Usage
 
@@ -108,7 +108,7 @@ def _ask(quiz: Quiz, records: str, model: str | None, *, brief: bool) -> bool:
 def _run(quiz: Quiz, records: str, model: str | None, tally: Tally, *, brief: bool) -> dspy.Prediction:
     import dspy
 
-    from rlm_module import RLM, OfflineLM, capture_runs
+    from rlm_module import RLM, capture_runs
 
     display = TurnDisplay(sys.stdout, full=not brief)
 
@@ -116,9 +116,7 @@ def _run(quiz: Quiz, records: str, model: str | None, tally: Tally, *, brief: bo
         tally(event)
         display(event)
 
-    lm: Any = dspy.LM(model) if model else OfflineLM()
-    with capture_runs(on_event=show), contextlib.ExitStack() as stack:
-        stack.enter_context(dspy.context(lm=lm))
+    with capture_runs(on_event=show), dspy.context(lm=model_or_offline(model)):
         try:
             return RLM(quiz.signature)(records=records, question=quiz.question)
         except dspy.LMError as error:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from rlm_module.cli.exits import NO_ANSWER, reported_failures, sentence
+from rlm_module.cli.models import named_model
 from rlm_module.errors import FatalError, SandboxError
 from rlm_module.sandbox.runtime import (
     cache_folder,
@@ -140,7 +141,7 @@ def _check_model(model: str) -> str:
     import dspy
 
     try:
-        dspy.LM(model, cache=False)("Reply with the word: ready")
+        named_model(model, cache=False)("Reply with the word: ready")
     except dspy.LMError as error:
         raise FatalError(str(error)) from error
     return f"{model} answers"

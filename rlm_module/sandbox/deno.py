@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from itertools import chain
@@ -78,6 +78,23 @@ class DenoSession:
         """See `Session.start`."""
         self._setup, self._dispatch = setup, dispatch
         return submit(self._start())
+
+    def check_fits(self, inputs: Mapping[str, object]) -> None:
+        """Refuses inputs that together would outgrow the sandbox, before anything is started or paid for.
+
+        Raises:
+            InputError: If they would.
+        """
+        if not inputs:
+            return
+        needs = {name: memory.need(value) for name, value in inputs.items()}
+        needed = (sum(needs.values()) + _BASE_MEMORY) >> 20
+        if needed > self._memory_mb:
+            largest = max(needs, key=lambda name: needs[name])
+            raise InputError(
+                f"Input {largest!r} is too large: the inputs need {needed:,} MiB in the sandbox, which has "
+                f"{self._memory_mb:,}; pass less, or an interpreter_factory with a higher memory_mb (4096 at most)."
+            )
 
     def register(self, setup: Setup) -> Future[None]:
         """Changes the host's functions and SUBMIT's fields of a started session."""
@@ -170,12 +187,7 @@ class DenoSession:
             )
 
     def _prepare(self, step: Loaded) -> tuple[int, Iterator[bytes]]:
-        needed = (memory.need(step.value) + _BASE_MEMORY) >> 20
-        if needed > self._memory_mb:
-            raise InputError(
-                f"Input {step.name!r} needs {needed:,} MiB in the sandbox, more than its {self._memory_mb:,}; pass a "
-                "smaller one, or an interpreter_factory with a higher memory_mb (4096 at most)."
-            )
+        self.check_fits({step.name: step.value})
         try:
             return encode_chunks(step.value, to_plain)
         except CodecError as error:

@@ -148,6 +148,12 @@ class TestModels:
         assert "OPENAI_API_KEY" in result.stderr.splitlines()[-1]
         assert len([line for line in result.stderr.splitlines() if line.startswith("Error: ")]) == 1
 
+    @pytest.mark.parametrize("option", ["-m", "--sub-model"])
+    def test_a_name_that_is_none_is_one_sentence(self, library: Library, option: str) -> None:
+        result = _ask("a.txt", "-q", "?", option, "nonsense/")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "provider/model" in result.stderr.splitlines()[-1]
+
 
 class TestSignatures:
     @pytest.mark.parametrize(

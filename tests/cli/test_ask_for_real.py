@@ -65,7 +65,7 @@ def test_a_text_too_wide_for_the_memory_is_bad_input() -> None:
     Path("wide.txt").write_text("𝄞" + "a" * 70_000_000)
     result = _ask("wide.txt", "-q", "?", "--memory-mb", "256")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "MiB in the sandbox, more than its 256; " in result.stderr
+    assert "MiB in the sandbox, which has 256; " in result.stderr
     assert "memory_mb" in result.stderr
 
 

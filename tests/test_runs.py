@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from typing import Any
+
+import dspy
+
+from rlm_module import RLM, capture_runs
+from rlm_module.events import CallFinished, RunFinished, RunStarted
+from tests.fake_interpreter import FakeInterpreter
+from tests.scripted import ScriptedLM, turn
+
+
+def _answer(rlm: RLM, *cells: str, sub: Any = None, **inputs: Any) -> Any:
+    """Runs cells as the root's turns, with `sub` answering everything else."""
+    with dspy.context(lm=ScriptedLM([turn(cell) for cell in cells])):
+        if sub is not None:
+            rlm.sub_lm = sub
+        return rlm(**inputs)
+
+
+def test_nested_runs_are_seen_by_whoever_captures() -> None:
+    class Program(dspy.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = [RLM("q -> a", interpreter_factory=FakeInterpreter)]
+
+        def forward(self, q: str) -> Any:
+            return self.steps[0](q=q)
+
+    live: list[Any] = []
+    with dspy.context(lm=ScriptedLM(lambda request: turn("SUBMIT(a='x')"))), capture_runs(live.append) as runs:
+        Program()(q="1")
+        RLM("q -> a", interpreter_factory=FakeInterpreter)(q="2")
+    RLM("q -> a", interpreter_factory=FakeInterpreter)
+    assert [run.path for run in runs] == ["self.steps[0]", "self"]
+    assert [type(runs[0].events[0]), type(runs[0].events[-1])] == [RunStarted, RunFinished]
+    assert tuple(live) == runs[0].events + runs[1].events
+
+
+def test_a_listener_that_fails_ends_no_run() -> None:
+    def broken(event: Any) -> None:
+        raise RuntimeError("display is gone")
+
+    with capture_runs(broken) as runs:
+        assert _answer(RLM("q -> a", interpreter_factory=FakeInterpreter), "SUBMIT(a='x')", q="1").a == "x"
+    assert runs[0].events
+
+
+def test_events_tell_of_calls_and_their_usage() -> None:
+    rlm = RLM("q -> a")
+    prediction = _answer(rlm, "SUBMIT(a=str(llm_query_batched(['a', 'b'])))", sub=ScriptedLM(["1", "2"]), q="1")
+    finished = [event for event in prediction.run.events if isinstance(event, CallFinished)]
+    assert [(event.function, event.usage.calls) for event in finished] == [("llm_query_batched", 2)]
