@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeAlias
 
 import dspy
+from dspy.clients._deprecation import adapter_message_call
 from dspy.primitives.code_interpreter import CodeInterpreterError
-from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SIGNATURE_MARKER, FacadeInvocation
+from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SIGNATURE_MARKER, FacadeInvocation, SandboxLM
 from dspy.signatures.signature import make_signature
 
 from rlm_module.budget import Ledger
@@ -93,6 +95,10 @@ class SubAgents(FacadeInvocation):
         with dspy.context(trace=None, send_stream=None, allow_tool_async_sync_conversion=True):
             return self.call(handle, harmless_value(inputs or {}))
 
+    def _lm_scope(self) -> contextlib.AbstractContextManager[Any]:
+        lm = self._lm if self._lm is not None else dspy.settings.lm
+        return contextlib.nullcontext() if lm is None else dspy.context(lm=ChargedLM(lm, self._reserve))
+
     def _build_predictor(self, kind: str, signature: Any, kwargs: dict[str, Any] | None) -> Any:
         if kind != "RLM":
             return super()._build_predictor(kind, signature, kwargs)
@@ -127,6 +133,23 @@ class SubAgents(FacadeInvocation):
 
     @staticmethod
     def _call_parameters(handle: str, inputs: dict[str, Any] | None = None) -> None: ...
+
+
+class ChargedLM(SandboxLM):
+    """An LM of which generated code's predictors may make calls, each charged to the ledger.
+
+    dspy warns of OpenAI-style messages unless they come from one of its adapters, which it tells by the LM they were
+    made for. That is this one, so what it passes on has to be marked anew.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with adapter_message_call(self._lm, kwargs.get("messages")):
+            return super().__call__(*args, **kwargs)
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """The same, awaited."""
+        with adapter_message_call(self._lm, kwargs.get("messages")):
+            return await super().acall(*args, **kwargs)
 
 
 class _Recorder:

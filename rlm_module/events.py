@@ -102,7 +102,7 @@ class CellFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(Event):
-    """Generated code called `function` on the host: a sub-LM call, a sub-agent or a tool. `call` numbers the run's calls."""
+    """Generated code called `function` on the host: a sub-LM, a sub-agent or a tool; `call` numbers the run's calls."""
 
     tag: ClassVar[str] = "call_started"
     call: int

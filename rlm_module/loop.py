@@ -16,7 +16,7 @@ import dspy
 
 from rlm_module.budget import Ledger
 from rlm_module.errors import FatalError
-from rlm_module.events import Acted, CellFinished, Role, TerminationReason, TurnStarted
+from rlm_module.events import Acted, CellFinished, TerminationReason, TurnStarted
 from rlm_module.journal import Journal
 from rlm_module.meter import Meter
 from rlm_module.outputs import Accepted, check_outputs
@@ -283,7 +283,7 @@ class TurnLoop:
                 fault = error
                 continue
             finally:
-                self._book("extract", meter)
+                self.ledger.settle("extract", meter.spent)
             values = {name: getattr(answer, name) for name in self.task.output_fields if hasattr(answer, name)}
             checked = check_outputs(self.task, self.inputs, values)
             if isinstance(checked, Accepted):
@@ -295,9 +295,6 @@ class TurnLoop:
             f"The run ended without an answer, and none could be drawn up from its record ({clip(message, 500)}); "
             "look at `.partial` for what was found, and raise max_iters or name another model."
         ) from cause
-
-    def _book(self, role: Role, meter: Meter) -> None:
-        self.ledger.settle(role, meter.spent)
 
     def _transcript(self) -> str:
         turns = (

@@ -9,8 +9,8 @@ from typing import Any
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
-from dspy.primitives.facade import SandboxLM
 
+from rlm_module.agents import ChargedLM
 from rlm_module.errors import InputError
 from rlm_module.execution import Execution, Plan
 from rlm_module.interpreter import Sandbox
@@ -210,7 +210,7 @@ class RLM(dspy.Module):
             verbose=self.verbose,
             tools=options.get("tools", list(self._tools.values())),
             interpreter_factory=self._interpreter_factory,
-            sub_lms={name: SandboxLM(lm, reserve) for name, lm in self._models.named.items()},
+            sub_lms={name: ChargedLM(lm, reserve) for name, lm in self._models.named.items()},
             concurrency=self.concurrency,
             tool_seconds=self.tool_seconds,
         )

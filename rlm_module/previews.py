@@ -23,12 +23,7 @@ def describe_input(name: str, value: object, field: FieldInfo) -> str:
     notes = "".join(f" {note}" for note in field_notes(name, field))
     preview = _preview(value)
     ticks = "```" if "```" not in preview else "````"
-    return harmless(f"- `{name}` ({_size(value)}){':' if notes else ''}{notes}\n{ticks}\n{preview}\n{ticks}")
-
-
-def one_line(value: object) -> str:
-    """Type and size, for records of a run that must not hold the input itself."""
-    return _size(value)
+    return harmless(f"- `{name}` ({one_line(value)}){':' if notes else ''}{notes}\n{ticks}\n{preview}\n{ticks}")
 
 
 def field_notes(name: str, field: FieldInfo) -> list[str]:
@@ -40,7 +35,8 @@ def field_notes(name: str, field: FieldInfo) -> list[str]:
     return [note if note.endswith((".", "!", "?")) else f"{note}." for note in notes if note]
 
 
-def _size(value: object) -> str:
+def one_line(value: object) -> str:
+    """Type and size, also for records of a run, which must not hold the input itself."""
     kind = type(value).__name__
     if isinstance(value, str):
         return f"{kind}, {len(value):,} characters"

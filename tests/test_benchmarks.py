@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -152,13 +154,8 @@ def test_texts_have_the_asked_size() -> None:
     assert text_of(1_000).isascii()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs Linux's /proc")
 def test_processes_are_seen() -> None:
-    pytest.importorskip("resource")
-    if not Path("/proc/self/status").is_file():
-        pytest.skip("needs Linux's /proc")
-    import os
-    import subprocess
-
     child = subprocess.Popen(["sleep", "60"])
     try:
         assert child.pid in descendants(os.getpid())
