@@ -65,12 +65,17 @@ class SubAgents(FacadeInvocation):
         calls.add(CONSTRUCT_TOOL, self._construct_parameters, "Builds a sub-agent.", self._answer_construct)
         calls.add(CALL_TOOL, self._call_parameters, "Runs a sub-agent.", self._answer_call)
 
-    def setup_code(self) -> str:
-        """The cell that gives the sandbox its `dspy`."""
+    def setup_code(self, *, at_first_use: bool) -> str:
+        """The cell that gives the sandbox its `dspy`.
+
+        Args:
+            at_first_use: Whether that is put off until something of `dspy` is used, which most runs never do.
+        """
         recorder = _Recorder()
         self.install(recorder)
         assignments = [f"{name} = {value!r}" for name, value in recorder.variables.items()]
-        return "\n".join([*assignments, recorder.code])
+        code = "\n".join([*assignments, recorder.code])
+        return _AT_FIRST_USE.format(code=code) if at_first_use else code
 
     def _answer_construct(self, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         return self._host_calls.in_pool(partial(self.construct, *args, **kwargs))
@@ -133,6 +138,21 @@ class SubAgents(FacadeInvocation):
 
     @staticmethod
     def _call_parameters(handle: str, inputs: dict[str, Any] | None = None) -> None: ...
+
+
+_AT_FIRST_USE = """\
+import sys as _dspy_sys, types as _dspy_types
+
+class _DspyLater(_dspy_types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if _dspy_sys.modules["dspy"] is self:
+            exec({code!r}, globals())
+        return getattr(_dspy_sys.modules["dspy"], name)
+
+dspy = _dspy_sys.modules["dspy"] = _DspyLater("dspy")
+"""
 
 
 class ChargedLM(SandboxLM):

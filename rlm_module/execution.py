@@ -218,9 +218,8 @@ class Execution:
         seed = int(self._journal.run_id[:12], 16)
         session.start(Setup(functions, tuple(self._plan.task.output_fields), seed), self._calls).result()
         if self._state.agents is not None:
-            code = self._state.agents.setup_code()
-            if not isinstance(session, ForeignSession):
-                code = f"from rlm_module.errors import SubcallError\n{code}"  # the name that cells catch failures by
+            # An interpreter of another kind may not be able to hold them, which it has to show now.
+            code = self._state.agents.setup_code(at_first_use=not isinstance(session, ForeignSession))
             installed = session.execute(code).result()
             if installed.error is not None:
                 logger.warning(

@@ -102,8 +102,8 @@ class Sandbox:
             SyntaxError: If it is no Python.
             CodeInterpreterError: If the sandbox cannot run it, whatever the code.
         """
-        self.start()
         try:
+            self.start()
             self._load_changed(variables or {})
             calls = self._calls = queue.SimpleQueue()
             running = self.session.execute(code)

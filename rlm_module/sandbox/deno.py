@@ -72,7 +72,7 @@ class DenoSession:
     @property
     def pid(self) -> int | None:
         """Process id of the sandbox, None while there is none."""
-        return None if self._process is None else self._process.pid
+        return None if self._process is None or self._process.is_inherited else self._process.pid
 
     def start(self, setup: Setup, dispatch: Dispatch) -> Future[None]:
         """See `Session.start`."""
@@ -127,7 +127,7 @@ class DenoSession:
             await self._boot()
         except _Ended as ended:
             if self._closed:
-                raise SandboxError(str(ended)) from None
+                raise SandboxError(f"The sandbox was lost: {ended}.") from None
             runtime.snapshot.unlink(missing_ok=True)  # perhaps it is damaged: make it anew, once
             await in_thread(ensure_runtime)
             try:
@@ -259,11 +259,13 @@ class DenoSession:
         """Brings a killed sandbox back to its state before the cell that killed it."""
         if self._closed:
             raise SandboxError("The session was closed; create a new one.")
-        if self._process is not None:
+        if self._process is not None and not self._process.is_inherited:
             return
         if self._dispatch is None:
             raise SandboxError("The session was not started; call start first.")
-        await self._boot()
+        self._waiting.clear()  # in a forked child: the parent waits for these
+        self._calls = HostCalls(self._reply)
+        await self._start()
         for step in self._steps:
             match step:
                 case Loaded():

@@ -121,7 +121,7 @@ def setup(body: Any) -> bytes:
         _seed(spec["seed"])
     STATE.output_limit = spec["output_limit"]
     STATE.outputs = spec["outputs"]
-    names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit}
+    names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit, "SubcallError": SubcallError}
     names.update({name: HostCallable(name, *rest) for name, *rest in spec["functions"]})
     STATE.namespace.update(names)
     STATE.hidden.update(STATE.namespace if STATE.cell < 0 else names)

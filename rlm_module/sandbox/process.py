@@ -6,16 +6,20 @@ import asyncio
 import os
 import signal
 import subprocess
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import cast
 
 from rlm_module.errors import SandboxError
 from rlm_module.sandbox.frames import Frame, FrameReader, Kind, ProtocolError, header
-from rlm_module.sandbox.runtime import RUNNER, Runtime, deno_environment, sealed_deno
+from rlm_module.sandbox.runtime import Runtime
+from rlm_module.sandbox.sealed import deno_environment, session_command
 
 _DIAGNOSTIC_BYTES = 8_192
-_PAGE = 65_536  # of WebAssembly memory
+_MAX_UNREAD = 256 << 20
+
+_processes: weakref.WeakSet[DenoProcess] = weakref.WeakSet()
 
 
 class DenoProcess(asyncio.SubprocessProtocol):
@@ -37,6 +41,9 @@ class DenoProcess(asyncio.SubprocessProtocol):
         self._writable.set()
         self._gone = asyncio.Event()
         self._transport: asyncio.SubprocessTransport | None = None
+        self.is_inherited = False
+        """Whether this is a forked child's copy of what is its parent's."""
+        _processes.add(self)
 
     @classmethod
     async def start(
@@ -48,18 +55,10 @@ class DenoProcess(asyncio.SubprocessProtocol):
             SandboxError: If Deno cannot be run.
         """
         process = cls(on_frame, on_end)
-        pages = memory_mb * (1 << 20) // _PAGE
-        command = [
-            *sealed_deno(runtime, f"{runtime.folder},{runtime.snapshot},{RUNNER}"),
-            f"--v8-flags=--expose-gc,--wasm-max-mem-pages={pages}",
-            str(RUNNER / "main.ts"),
-            str(runtime.folder),
-            str(runtime.snapshot),
-        ]
         try:
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: process,
-                *command,
+                *session_command(runtime, memory_mb),
                 env=deno_environment(runtime),
                 cwd=str(runtime.folder),
                 stdin=subprocess.PIPE,
@@ -79,6 +78,9 @@ class DenoProcess(asyncio.SubprocessProtocol):
         """Queues a small frame."""
         self._write(header(kind, frame_id, len(body)))
         self._write(body)
+        pipe = self._stdin()
+        if pipe is not None and pipe.get_write_buffer_size() > _MAX_UNREAD:
+            self._break("does not read what it asked for")
 
     async def send_chunks(self, kind: Kind, frame_id: int, length: int, chunks: Iterable[bytes]) -> None:
         """Sends a frame of any size; no more of it than the pipe takes is held in memory."""
@@ -90,13 +92,19 @@ class DenoProcess(asyncio.SubprocessProtocol):
             self._write(chunk)
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            pipe = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
-            if pipe is not None and not pipe.is_closing():
-                pipe.write(data)
+        pipe = self._stdin()
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(data)
+
+    def _stdin(self) -> asyncio.WriteTransport | None:
+        if self._transport is None:
+            return None
+        return cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
 
     async def kill(self, reason: str) -> None:
-        """Ends the process at once and waits until it is gone."""
+        """Ends the process at once and waits until it is gone; leaves that of a parent alone."""
+        if self.is_inherited:
+            return
         self._reason = self._reason or reason
         self._signal()
         await self._gone.wait()
@@ -124,8 +132,19 @@ class DenoProcess(asyncio.SubprocessProtocol):
             for frame in self._reader.feed(data):
                 self._on_frame(frame)
         except ProtocolError as error:
-            self._reason = f"the sandbox broke the protocol: {error}"
-            self._signal()
+            self._break(str(error))
+
+    def _break(self, fault: str) -> None:
+        self._reason = self._reason or f"the sandbox broke the protocol: {fault}"
+        self._signal()
+
+    def disown(self) -> None:
+        """In a forked child: closes its copies of the pipes, which would keep the process alive without its host."""
+        self.is_inherited = True
+        for fd in range(3):
+            pipe = None if self._transport is None else self._transport.get_pipe_transport(fd)
+            if pipe is not None:
+                pipe.get_extra_info("pipe").close()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -152,3 +171,12 @@ class DenoProcess(asyncio.SubprocessProtocol):
         telling = next((line for line in reversed(lines) if line.startswith(("Python crashed", "error:"))), None)
         code = None if self._transport is None else self._transport.get_returncode()
         return telling[:400] if telling else f"the sandbox process ended (exit status {code})"
+
+
+def _disown_all() -> None:
+    for process in list(_processes):
+        process.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)

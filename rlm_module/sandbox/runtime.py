@@ -18,14 +18,21 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from rlm_module.errors import SandboxError
+from rlm_module.sandbox.sealed import (
+    RUNNER,
+    deno_environment,
+    is_sealed,
+    seal_deno_folder,
+    sealed_deno,
+    session_command,
+)
 
-RUNNER = Path(__file__).parent / "runner"
 MIN_DENO, BEFORE_DENO = (2, 9, 0), (3, 0, 0)
 Progress = Callable[[str], None]
 
@@ -45,6 +52,7 @@ _NEEDED = (
     "package.json",
 )
 _FETCH_SECONDS, _SNAPSHOT_SECONDS = 900, 120
+_KEPT_SNAPSHOTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Runtime:
 
     Args:
         deno: The Deno executable.
-        cache: The cache folder; Deno keeps its own cache in it.
+        cache: The cache folder.
         folder: The installed Pyodide.
         snapshot: The memory snapshot that sessions start from.
     """
@@ -64,12 +72,21 @@ class Runtime:
     snapshot: Path
 
     @property
+    def deno_folder(self) -> Path:
+        """Deno's own cache, filled when the snapshot is built and closed from then on."""
+        return self.snapshot.with_suffix(".deno")
+
+    @property
     def installed(self) -> bool:
         return (self.folder / "manifest.json").is_file()
 
     @property
     def ready(self) -> bool:
-        return self.installed and self.snapshot.is_file()
+        return self.installed and self.has_snapshot
+
+    @property
+    def has_snapshot(self) -> bool:
+        return self.snapshot.is_file() and is_sealed(self.deno_folder)
 
 
 def find_deno() -> Path:
@@ -139,13 +156,13 @@ def locate_runtime() -> Runtime:
     Raises:
         SandboxError: If Deno is missing or unsupported.
     """
-    cache_dir = cache_folder()
+    cache_dir, deno = cache_folder(), find_deno()
     version, integrity = pyodide_pin()
     return Runtime(
-        deno=find_deno(),
+        deno=deno,
         cache=cache_dir,
         folder=cache_dir / f"pyodide-{version}",
-        snapshot=cache_dir / f"snapshot-{_snapshot_key(integrity)}.bin",
+        snapshot=cache_dir / f"snapshot-{_snapshot_key(integrity, deno_version(deno))}.bin",
     )
 
 
@@ -162,7 +179,7 @@ def ensure_runtime(progress: Progress | None = None) -> Runtime:
     say = progress or _print_progress
     if not runtime.installed:
         _install(runtime, say)
-    if not runtime.snapshot.is_file():
+    if not runtime.has_snapshot:
         say("rlm: building the sandbox snapshot (once)")
         _build_snapshot(runtime)
     return runtime
@@ -179,10 +196,10 @@ def _print_progress(line: str) -> None:
 
 
 @cache
-def _snapshot_key(integrity: str) -> str:
-    """Names the snapshot by all that shapes its content."""
-    digest = hashlib.sha256(integrity.encode())
-    for path in (*_SHARED.values(), RUNNER / "snapshot.ts"):
+def _snapshot_key(integrity: str, deno: tuple[int, ...]) -> str:
+    """Names the snapshot by all that shapes its content, and that of Deno's cache beside it."""
+    digest = hashlib.sha256(f"{integrity} {deno}".encode())
+    for path in (*_SHARED.values(), *sorted(RUNNER.glob("*.ts"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]
 
@@ -278,50 +295,47 @@ def _unpack(archive: Path, scratch: Path) -> Path:
 
 def _build_snapshot(runtime: Runtime) -> None:
     modules = [part for name, path in _SHARED.items() for part in (name, str(path))]
-    readable = ",".join(map(str, (runtime.folder, RUNNER, *_SHARED.values())))
-    command = [*sealed_deno(runtime, readable), str(RUNNER / "snapshot.ts"), str(runtime.folder), *modules]
-    try:
-        built = subprocess.run(
-            command, env=deno_environment(runtime), capture_output=True, timeout=_SNAPSHOT_SECONDS, check=True
-        )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        reason = (error.stderr or b"").decode(errors="replace").strip()[-400:] or error
-        raise SandboxError(
-            f"The sandbox snapshot could not be built ({reason}); delete {runtime.folder} and run `rlm doctor`."
-        ) from None
     with _scratch(runtime.cache) as scratch:
-        (scratch / "snapshot").write_bytes(built.stdout)
-        (scratch / "snapshot").replace(runtime.snapshot)
-    for old in runtime.cache.glob("snapshot-*.bin"):
-        if old != runtime.snapshot:
-            old.unlink(missing_ok=True)
+        staged = replace(runtime, snapshot=scratch / "snapshot.bin")
+        readable = (runtime.folder, RUNNER, *_SHARED.values())
+        command = [*sealed_deno(staged, readable), str(RUNNER / "snapshot.ts"), str(runtime.folder), *modules]
+        try:
+            built = _run_deno(command, staged)
+            built.check_returncode()
+            staged.snapshot.write_bytes(built.stdout)
+            _run_deno(session_command(staged, memory_mb=2048), staged)  # one start fills Deno's cache
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            reason = (error.stderr or b"").decode(errors="replace").strip()[-400:] or error
+            raise SandboxError(
+                f"The sandbox snapshot could not be built ({reason}); delete {runtime.folder} and run `rlm doctor`."
+            ) from None
+        seal_deno_folder(staged.deno_folder)
+        if not is_sealed(runtime.deno_folder):
+            _move(runtime.deno_folder, scratch / "unsealed")
+        _move(staged.deno_folder, runtime.deno_folder)
+        staged.snapshot.replace(runtime.snapshot)
+        for old in _outdated_snapshots(runtime.cache):
+            _move(old, scratch / old.name)
+            _move(old.with_suffix(".deno"), scratch / f"{old.stem}.deno")
 
 
-def sealed_deno(runtime: Runtime, readable: str) -> list[str]:
-    """The command that starts Deno with no rights but to read some places, which its script gives up once loaded."""
-    denied = ("net", "env", "sys", "run", "ffi", "write", "import")
-    return [
-        str(runtime.deno),
-        "run",
-        "--quiet",
-        "--no-prompt",
-        "--no-config",
-        "--no-lock",
-        "--no-remote",
-        "--no-npm",
-        "--cached-only",
-        "--node-modules-dir=none",
-        f"--allow-read={readable}",
-        *(f"--deny-{right}" for right in denied),
-    ]
+def _outdated_snapshots(cache_dir: Path) -> list[Path]:
+    """All but the newest few: versions of this package that share a cache are not to take turns at building."""
+    found = [(path.stat().st_mtime, path) for path in cache_dir.glob("snapshot-*.bin") if path.is_file()]
+    return [path for _, path in sorted(found)[:-_KEPT_SNAPSHOTS]]
 
 
-def deno_environment(runtime: Runtime) -> dict[str, str]:
-    """All that a sandbox process sees of the environment. Returning freed memory at once keeps an idle one small."""
-    return {
-        "DENO_DIR": str(runtime.cache / "deno"),
-        "DENO_NO_UPDATE_CHECK": "1",
-        "DENO_NO_PACKAGE_JSON": "1",
-        "MALLOC_TRIM_THRESHOLD_": "65536",
-        "NO_COLOR": "1",
-    }
+def _move(path: Path, to: Path) -> None:
+    with suppress(OSError):  # there is nothing, or another process was faster
+        path.rename(to)
+
+
+def _run_deno(command: list[str], runtime: Runtime) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command,
+        env=deno_environment(runtime),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=_SNAPSHOT_SECONDS,
+        check=False,
+    )
