@@ -16,8 +16,9 @@ from pydantic_core import to_jsonable_python
 
 from rlm_module.errors import FatalError
 from rlm_module.sandbox.base import CellResult, HostCall, HostFunction, Setup
-from rlm_module.sandbox.codec import encode
+from rlm_module.sandbox.codec import CodecError, encode
 from rlm_module.sandbox.deno import DenoSession
+from rlm_module.sandbox.host_calls import to_plain
 from rlm_module.workers import Coroutines
 
 
@@ -217,7 +218,10 @@ def _signature_text(tool: Callable[..., Any]) -> str:
 
 
 def _mark(value: Any) -> Any:
-    """What two equal values share: text and bytes themselves, else a hash of the encoded value."""
+    """What two equal values share: text, bytes and numbers themselves, else a hash of the encoded value."""
     if isinstance(value, (str, bytes, int, float, type(None))):
         return type(value), value
-    return hashlib.sha256(encode(value, to_jsonable_python)).digest()
+    try:
+        return hashlib.sha256(encode(value, to_plain)).digest()
+    except CodecError:
+        return object()  # equal to nothing, so that it is loaded, which says what is wrong with it

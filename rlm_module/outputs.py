@@ -13,7 +13,7 @@ from dspy.adapters.utils import annotation_allows_none, parse_value
 from pydantic.fields import FieldInfo
 
 from rlm_module.prose import value_in_prose
-from rlm_module.sandbox.codec import plain
+from rlm_module.sandbox.record import plain
 from rlm_module.shown import clip
 from rlm_module.tools import type_text
 

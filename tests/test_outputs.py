@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rlm_module.outputs import Accepted, Refused, check_outputs, to_type
 from rlm_module.prose import value_in_prose
-from rlm_module.sandbox.codec import Record
+from rlm_module.sandbox.record import Record
 
 
 class Color(Enum):

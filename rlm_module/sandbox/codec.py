@@ -12,17 +12,21 @@ import base64
 import dataclasses
 import datetime as dt
 import json
+import operator
+import re
 from collections import namedtuple
 from collections.abc import Callable, Iterator, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
+from keyword import iskeyword
 from pathlib import PurePath, PurePosixPath
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from rlm_module.errors import SubcallError
+from rlm_module.sandbox.record import Record
 
 MAX_DEPTH = 150
 MAX_FRAME = 64 << 20
@@ -30,54 +34,20 @@ MAX_FRAME = 64 << 20
 
 _CHUNK = 1 << 20
 _EXACT_INT_BITS = 4096
+_FRACTION_BITS = 16_384  # reducing one takes time with the square of its length
+_NAMED_FIELDS = 1000
+_EQUAL_HASHES = 1000
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _TEXT, _BYTES, _JSON, _TAGGED = b"T", b"B", b"J", b"X"
 _JSON_SCALARS = frozenset((str, float, bool, type(None)))
 Default: TypeAlias = "Callable[[Any], Any] | None"
 Lower: TypeAlias = "Callable[[Any], Any]"
 _to_json = json.JSONEncoder(check_circular=False).encode
+_to_unicode_json = json.JSONEncoder(check_circular=False, ensure_ascii=False).encode
 
 
 class CodecError(ValueError):
     """A value that cannot cross, or bytes that are no value."""
-
-
-class Record(dict[str, Any]):
-    """A pydantic model, dataclass or other named structure on the far side: fields by attribute and by key.
-
-    A field named like a dict method wins as attribute; `type_name` is the original class's name.
-    """
-
-    type_name: str
-
-    def __init__(self, type_name: str, fields: Mapping[str, Any]) -> None:
-        super().__init__(fields)
-        object.__setattr__(self, "type_name", type_name)
-
-    def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("__") and dict.__contains__(self, name):
-            return dict.__getitem__(self, name)
-        return super().__getattribute__(name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self[name] = value
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{key}={value!r}" for key, value in dict.items(self))
-        return f"{object.__getattribute__(self, 'type_name')}({fields})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Record, (object.__getattribute__(self, "type_name"), dict(dict.items(self)))
-
-
-def plain(value: Any) -> Any:
-    """The same value with every `Record` in it as a dict, the form that validators take."""
-    if isinstance(value, dict):  # not value.items(): a Record's field may have that name
-        return {plain(key): plain(item) for key, item in dict.items(value)}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return tuple(plain(item) for item in value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(plain(item) for item in value)
-    return value
 
 
 def encode(value: Any, default: Default = None) -> bytes:
@@ -108,7 +78,10 @@ def encode_as_text(value: Any, default: Default = None) -> str:
     """The same as ASCII text, which is what crosses from Python to JavaScript fastest; text is not sent raw then."""
     try:
         if _is_json(value, 0):
-            return "J" + _to_json(value)
+            text = _to_json(value)
+            # In ASCII, two lone surrogates look like the one character that they would make.
+            if "\\ud" not in text or not _SURROGATE_PAIR.search(_to_unicode_json(value)):
+                return "J" + text
         return "X" + _to_json(_lower(value, 0, default))
     except RecursionError:
         raise CodecError("the value is nested too deeply or contains itself; pass a flatter one") from None
@@ -128,12 +101,12 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
         if tag == _BYTES:
             return bytes(body)
         if tag == _JSON:
-            return json.loads(str(body, "utf-8", "surrogatepass"))
+            return _raise_json(str(body, "utf-8", "surrogatepass"))
         if tag == _TAGGED:
-            return json.loads(str(body, "utf-8", "surrogatepass"), object_hook=_raise_object)
+            return _raise_json(str(body, "utf-8", "surrogatepass"), _raise_object)
     except CodecError:
         raise
-    except (ValueError, TypeError, ArithmeticError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
         raise CodecError(f"these bytes are no value ({type(error).__name__}: {str(error)[:200]})") from None
     raise CodecError("these bytes are no value (unknown tag)")
 
@@ -203,6 +176,13 @@ def _tagged(tag: str, body: Any) -> dict[str, Any]:
     return {"$": tag, "v": body}
 
 
+def _dump_text(value: str, lower: Lower) -> Any:
+    text = str.__str__(value)
+    if text.isascii() or not _SURROGATE_PAIR.search(text):
+        return text
+    return _tagged("text", base64.b64encode(text.encode("utf-8", "surrogatepass")).decode())
+
+
 def _dump_int(value: int, lower: Lower) -> Any:
     number = int(value)
     return number if number.bit_length() <= _EXACT_INT_BITS else _tagged("int", hex(number))
@@ -210,11 +190,11 @@ def _dump_int(value: int, lower: Lower) -> Any:
 
 def _dump_record(value: Record, lower: Lower) -> Any:
     name = object.__getattribute__(value, "type_name")
-    return _tagged("record", [name, [[key, lower(item)] for key, item in dict.items(value)]])
+    return _tagged("record", [name, [[lower(key), lower(item)] for key, item in dict.items(value)]])
 
 
 def _dump_dict(value: dict[Any, Any], lower: Lower) -> Any:
-    if all(type(key) is str and key != "$" for key in value):
+    if all(type(key) is str and key != "$" and (key.isascii() or not _SURROGATE_PAIR.search(key)) for key in value):
         return {key: lower(item) for key, item in value.items()}
     return _tagged("dict", [[lower(key), lower(item)] for key, item in value.items()])
 
@@ -223,6 +203,12 @@ def _dump_tuple(value: tuple[Any, ...], lower: Lower) -> Any:
     names = getattr(value, "_fields", None)
     items = [lower(item) for item in value]
     return _tagged("tuple", items) if names is None else _tagged("named", [type(value).__name__, [*names], items])
+
+
+def _dump_fraction(value: Fraction, lower: Lower) -> Any:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > _FRACTION_BITS:
+        raise CodecError("a fraction this long cannot cross the sandbox's wall; pass its numerator and denominator")
+    return _tagged("fraction", [hex(value.numerator), hex(value.denominator)])
 
 
 def _fields(value: Any) -> Mapping[str, Any] | None:
@@ -240,6 +226,27 @@ def _fields(value: Any) -> Mapping[str, Any] | None:
     return None
 
 
+def _raise_json(text: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    value = json.loads(text, object_hook=object_hook)
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
+        raise CodecError(f"these bytes are no value (nested deeper than {MAX_DEPTH} levels)")
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 2):
+        level = [
+            item
+            for outer in level
+            for item in (dict.values(outer) if isinstance(outer, dict) else outer)
+            if isinstance(item, (dict, list, tuple, set, frozenset))
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _raise_object(found: dict[str, Any]) -> Any:
     """JSON's objects back to values: called for each, innermost first."""
     if "$" not in found:
@@ -250,9 +257,37 @@ def _raise_object(found: dict[str, Any]) -> Any:
     return _RAISE[tag](body)
 
 
+def _hashable(items: list[Any]) -> list[Any]:
+    """The items; refuses those that were made to share a hash, for a set of a million such would take hours."""
+    hashes = sorted(map(hash, items)) if len(items) > _EQUAL_HASHES else []
+    if any(map(operator.eq, hashes, hashes[_EQUAL_HASHES:])):
+        raise CodecError("these bytes are no value (keys that collide)")
+    return items
+
+
+def _raise_dict(body: list[Any]) -> dict[Any, Any]:
+    _hashable([key for key, _ in body])
+    return dict(body)
+
+
+def _raise_named(body: Any) -> Any:
+    name, fields, items = body
+    if len(fields) > _NAMED_FIELDS:
+        raise CodecError("these bytes are no value (a named tuple of too many fields)")
+    return _named_type(name, tuple(fields))(*items)
+
+
 @lru_cache(maxsize=256)
 def _named_type(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
-    return namedtuple(name, fields)  # type: ignore[return-value]
+    usable = name if name.isidentifier() and not iskeyword(name) else "Named"
+    return namedtuple(usable, fields, rename=True)  # type: ignore[return-value]
+
+
+def _raise_fraction(body: Any) -> Fraction:
+    numerator, denominator = (int(part, 16) for part in body)
+    if max(numerator.bit_length(), denominator.bit_length()) > _FRACTION_BITS:
+        raise CodecError("these bytes are no value (a fraction of too many digits)")
+    return Fraction(numerator, denominator)
 
 
 def _zone(value: dt.datetime) -> str | None:
@@ -267,7 +302,7 @@ def _raise_datetime(body: Any) -> dt.datetime:
 
         try:
             return value.replace(tzinfo=zoneinfo.ZoneInfo(zone))
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             return value  # no time zone data on this side: the fixed offset stays
     return value
 
@@ -275,7 +310,7 @@ def _raise_datetime(body: Any) -> dt.datetime:
 # In this order: the first kind that fits counts.
 _DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
     (Enum, lambda value, lower: lower(value.value)),
-    (str, lambda value, _: str.__str__(value)),
+    (str, _dump_text),
     (int, _dump_int),
     (float, lambda value, _: float(value)),
     (Record, _dump_record),
@@ -287,7 +322,7 @@ _DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
     (bytearray, lambda value, _: _tagged("bytearray", base64.b64encode(value).decode())),
     ((bytes, memoryview), lambda value, _: _tagged("bytes", base64.b64encode(value).decode())),
     (Decimal, lambda value, _: _tagged("decimal", str(value))),
-    (Fraction, lambda value, _: _tagged("fraction", [hex(value.numerator), hex(value.denominator)])),
+    (Fraction, _dump_fraction),
     (complex, lambda value, _: _tagged("complex", [value.real, value.imag])),
     (dt.datetime, lambda value, _: _tagged("datetime", [value.isoformat(), value.fold, _zone(value)])),
     (dt.date, lambda value, _: _tagged("date", value.isoformat())),
@@ -301,16 +336,17 @@ _DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
 
 _RAISE: dict[str, Callable[[Any], Any]] = {
     "int": lambda body: int(body, 16),
-    "record": lambda body: Record(str(body[0]), dict(body[1])),
-    "dict": dict,
+    "record": lambda body: Record(str(body[0]), _raise_dict(body[1])),
+    "text": lambda body: base64.b64decode(body, validate=True).decode("utf-8", "surrogatepass"),
+    "dict": _raise_dict,
     "tuple": tuple,
-    "named": lambda body: _named_type(body[0], tuple(body[1]))(*body[2]),
-    "set": set,
-    "frozenset": frozenset,
+    "named": _raise_named,
+    "set": lambda body: set(_hashable(body)),
+    "frozenset": lambda body: frozenset(_hashable(body)),
     "bytes": lambda body: base64.b64decode(body, validate=True),
     "bytearray": lambda body: bytearray(base64.b64decode(body, validate=True)),
     "decimal": Decimal,
-    "fraction": lambda body: Fraction(int(body[0], 16), int(body[1], 16)),
+    "fraction": _raise_fraction,
     "complex": lambda body: complex(body[0], body[1]),
     "datetime": _raise_datetime,
     "date": dt.date.fromisoformat,
@@ -319,5 +355,5 @@ _RAISE: dict[str, Callable[[Any], Any]] = {
     "uuid": lambda body: UUID(hex=body),
     "path": PurePosixPath,
     "range": lambda body: range(*body),
-    "subcall_error": lambda body: SubcallError(body[0], str(body[1])),
+    "subcall_error": lambda body: SubcallError(str(body[0]), str(body[1])),  # type: ignore[arg-type]
 }

@@ -181,9 +181,10 @@ class DenoSession:
         prefix = struct.pack("<H", len(name)) + name
         frame_id, done = self._request()
         await self._alive().send_chunks(Kind.LOAD, frame_id, len(prefix) + length, chain((prefix,), chunks))
-        if decode(await self._within(_START_SECONDS + length / 1e6, done)) is not None:
+        fault = decode(await self._within(_START_SECONDS + length / 1e6, done))
+        if fault is not None:
             raise InputError(
-                f"Input {step.name!r} does not fit into the sandbox's {self._memory_mb:,} MiB; pass a smaller one."
+                f"Input {step.name!r} cannot be loaded ({str(fault)[:200]}); pass another or a smaller one."
             )
 
     def _prepare(self, step: Loaded) -> tuple[int, Iterator[bytes]]:

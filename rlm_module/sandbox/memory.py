@@ -17,15 +17,20 @@ def need(value: Any) -> int:
     A Python str takes 1, 2 or 4 bytes for each character, by its widest one. Only text is counted, also inside
     lists and dicts, for only text gets large enough to matter.
     """
-    if isinstance(value, str):
-        return _text_need(value)
-    if isinstance(value, (bytes, bytearray)):
-        return 2 * len(value)
-    if isinstance(value, dict):
-        return sum(need(key) + need(item) for key, item in value.items())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return sum(need(item) for item in value)
-    return 0
+    needed, waiting = 0, [value]
+    seen: set[int] = set()  # a container that holds itself is refused later, by the codec
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            needed += _text_need(item)
+        elif isinstance(item, (bytes, bytearray)):
+            needed += 2 * len(item)
+        elif isinstance(item, (dict, list, tuple, set, frozenset)) and id(item) not in seen:
+            seen.add(id(item))
+            if isinstance(item, dict):  # not item.items(): a Record's field may have that name
+                waiting.extend(dict.values(item))
+            waiting.extend(item)
+    return needed
 
 
 def _text_need(text: str) -> int:

@@ -129,11 +129,13 @@ def setup(body: Any) -> bytes:
 
 
 def load(name: str, body: Any) -> bytes:
-    """Answers a LOAD frame: binds one input."""
+    """Answers a LOAD frame: binds one input, or tells why it cannot."""
     try:
         STATE.namespace[name] = decode(body.to_bytes())
     except MemoryError:
-        return encode("MemoryError")
+        return encode("it does not fit into the sandbox's memory")
+    except CodecError as error:
+        return encode(str(error))
     return encode(None)
 
 

@@ -41,6 +41,7 @@ _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.errors": _PACKAGE / "errors.py",
     "rlm_module.sandbox.clip": _PACKAGE / "sandbox" / "clip.py",
     "rlm_module.sandbox.codec": _PACKAGE / "sandbox" / "codec.py",
+    "rlm_module.sandbox.record": _PACKAGE / "sandbox" / "record.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
 _NEEDED = (
