@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import sandbox
-from benchmarks.dspy_side import imported_module, mapped_command
+from benchmarks.dspy_side import DspySide, imported_module, mapped_command
 from benchmarks.measure import Limit, Measure, Row, Sampler, Say, take, times_theirs
 from benchmarks.processes import alive, descendants, peak_resident, resident
+from benchmarks.rows import calls, inputs, limits
 from benchmarks.rows.inputs import text_of
 from benchmarks.table import table, verdict
 
@@ -147,6 +148,11 @@ def test_a_runner_without_that_import_is_told_apart() -> None:
     assert imported_module('import { readLines } from "somewhere:lines";') == "somewhere:lines"
     with pytest.raises(ValueError, match="no longer imports"):
         imported_module("const lines = 1;")
+
+
+def test_every_row_can_be_chosen_by_its_name() -> None:
+    made = [measure for rows in (inputs, calls, limits) for measure in rows.measures(DspySide(None))]
+    assert sorted(row.name for measure in made for row in measure.rows) == sorted(sandbox.NAMES)
 
 
 def test_texts_have_the_asked_size() -> None:

@@ -163,7 +163,7 @@ def test_dspys_code_act_runs_on_it() -> None:
     lm = ScriptedLM(
         [fields(generated_code="```python\nprint(add(40))\n```", finished=True), fields(reasoning="r", answer=42)]
     )
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="3.5"):
         act = dspy.CodeAct("question -> answer: int", tools=[add], interpreter_factory=Sandbox)
     with dspy.context(lm=lm):
         assert act(question="40 + 2?").answer == 42
@@ -177,7 +177,7 @@ def test_dspys_program_of_thought_runs_on_it() -> None:
             fields(reasoning="r", answer=42),
         ]
     )
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="3.5"):
         program = dspy.ProgramOfThought("question -> answer: int", interpreter_factory=Sandbox)
     with dspy.context(lm=lm):
         assert program(question="6 * 7?").answer == 42

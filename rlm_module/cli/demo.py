@@ -63,7 +63,8 @@ def demo(model: str | None, seed: int, chars: int, out: Path | None, brief: bool
             path = out or Path(folder) / "records.txt"
             _save(path, document.text)
             click.echo(
-                f"Document: {path}, {len(document.text):,} characters, about {chars_to_tokens(document.text):,} tokens, "
+                f"Document: {path}, {len(document.text):,} characters, "
+                f"about {chars_to_tokens(document.text):,} tokens, "
                 f"{document.text.count(chr(10)):,} records (seed {seed})"
             )
             click.echo(

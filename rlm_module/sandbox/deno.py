@@ -201,7 +201,12 @@ class DenoSession:
         try:
             await self._revive()
         except _Ended as ended:
-            raise SandboxError(f"The sandbox could not be rebuilt: {ended}.") from None
+            if self._closed:
+                raise SandboxError(f"The sandbox was lost: {ended}.") from None
+            # What is on record ends the process again: the next cell finds the inputs as they were, and no more.
+            self._steps = [Lost(s.number, assigned_names(s.code)) if isinstance(s, Ran) else s for s in self._steps]
+            fault = f"it ended again while its cells were run again ({ended}). This cell did not run"
+            return killed_result(fault, lost_names(self._steps), time.perf_counter() - began)
         try:
             result = read_result(await self._run(record, None))
         except CodecError as error:

@@ -35,7 +35,7 @@ def killed_result(reason: str, lost: tuple[str, ...], seconds: float) -> CellRes
         lost: Names that will be missing after the rebuild.
         seconds: How long the cell ran.
     """
-    gone = f", but for {', '.join(lost)}, which an interrupted cell had assigned and which are gone" if lost else ""
+    gone = f", but for {', '.join(lost)}, which are gone with the cells that assigned them" if lost else ""
     message = f"the sandbox had to be restarted: {reason}. Its variables are back as they were before this cell{gone}."
     kind = "MemoryError" if "memory" in reason else "TimeoutError" if "limit" in reason else "RuntimeError"
     return CellResult(error=CellError("killed", kind, message, f"{kind}: {message}"), seconds=seconds)

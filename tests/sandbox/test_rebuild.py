@@ -76,7 +76,7 @@ def test_what_an_interrupted_cell_assigned_is_lost_and_said(repl: Repl) -> None:
     assert repl.value("(kept, gone, again)") == "(1, 2, 3)", "an interrupt alone loses nothing"
     repl.run("again = 4")
     text = _killed(repl)
-    assert "but for gone, helper, json, which an interrupted cell had assigned and which are gone" in text
+    assert "but for gone, helper, json, which are gone with the cells that assigned them" in text
     assert repl.value("kept, again, [name for name in ('gone', 'helper', 'json') if name in globals()]") == "(1, 4, [])"
 
 
@@ -129,6 +129,20 @@ def test_a_rebuilt_session_serves_the_functions_it_was_given_last() -> None:
         assert session.execute("SUBMIT(answer=1)").result(PATIENCE).final == {"answer": 1}
     finally:
         session.close()
+
+
+def test_a_cell_that_ends_the_process_again_is_given_up() -> None:
+    answers = iter((False, True))
+    with Repl({"is_fatal": lambda _: next(answers)}) as repl:
+        repl.load(rows=[1])
+        repl.run("from js import Deno\nmine = 1\nif is_fatal(Deno.pid): Deno.exit()")  # another pid: not on record
+        _killed(repl)
+        result = repl.run("mine = 2")
+        assert result.error is not None
+        assert result.error.kind == "killed"
+        assert "while its cells were run again" in result.text
+        assert "but for Deno, mine, which are gone" in result.text
+        assert repl.value("rows, 'mine' in globals()") == "([1], False)"
 
 
 def test_a_stack_overflow_in_webassembly_ends_in_its_cell(repl: Repl) -> None:

@@ -45,6 +45,11 @@ const collectStray = {
     return bytes.length;
   },
 };
+// Deno's console would write these to stdout, between the frames.
+console.log = console.info = console.debug = (...args: unknown[]) => {
+  const shown = args.map((arg) => typeof arg === "string" ? arg : Deno.inspect(arg));
+  collectStray.write(utf8.encode(shown.join(" ") + "\n"));
+};
 python.setStdout(collectStray);
 python.setStderr(collectStray);
 

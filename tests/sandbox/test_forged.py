@@ -1,0 +1,140 @@
+"""What a cell may forge on the wire ends that process with a clear error, and costs the host neither time nor memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from tests.sandbox.repl import Repl
+from tests.sandbox.watch import is_alive
+
+MIB = 1 << 20
+_HELPER = """
+from pyodide.code import run_js
+run_js('''
+globalThis.write = (bytes) => { for (let rest = bytes; rest.length; ) rest = rest.subarray(Deno.stdout.writeSync(rest)) };
+globalThis.frame = (kind, id, body, length = body.length) => {
+    const bytes = new Uint8Array(13 + body.length), view = new DataView(bytes.buffer);
+    view.setUint8(0, kind); view.setUint32(1, id, true); view.setBigUint64(5, BigInt(length), true);
+    bytes.set(body, 13);
+    return bytes;
+};
+globalThis.utf8 = (text) => new TextEncoder().encode(text);
+globalThis.call = (id, body) => write(frame(18, id, utf8(body)));
+''')
+kept = [1]
+"""
+_CELL = 3
+"""Request id of the first cell after the helper: the ones before are the setup's and the helper's."""
+
+_FORGED = {
+    "raw text": "write(utf8('hello, host'))",
+    "zeros": "write(new Uint8Array(100))",
+    "invalid UTF-8": "write(new Uint8Array([18, 255, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0]))",
+    "an absurd length": "write(frame(17, 1, utf8(''), 2 ** 62))",
+    "a length just over the limit": "write(frame(18, 1, utf8(''), (64 << 20) + 1025))",
+    "a kind only the host sends": "write(frame(2, 1, utf8('Jnull')))",
+    "a second READY": "write(frame(16, 0, utf8('')))",
+    "a READY with another id": f"write(frame(16, {_CELL}, utf8('')))",
+    "an answer to nothing": "write(frame(17, 999, utf8('Jnull')))",
+    "an answer to a question answered before": "write(frame(17, 1, utf8('Jnull')))",
+    "a result of another shape": f"write(frame(17, {_CELL}, utf8('J[1, 2]')))",
+    "a result of null": f"write(frame(17, {_CELL}, utf8('Jnull')))",
+    "a result with wrong types": f"""write(frame(17, {_CELL}, utf8('J' + JSON.stringify(
+        {{stdout: 1, stderr: [], value: null, error: null, final: null}}))))""",
+    "a result with an unknown kind of error": f"""write(frame(17, {_CELL}, utf8('J' + JSON.stringify(
+        {{stdout: '', stderr: '', value: null, final: null,
+          error: {{kind: 'killed', type: '', message: '', traceback: ''}}}}))))""",
+    "a result nested without end": f"write(frame(17, {_CELL}, utf8('J' + '['.repeat(1 << 20))))",
+    "a result that is no value": f"write(frame(17, {_CELL}, new Uint8Array([200, 1, 2])))",
+    "a call of a function there is not": """call(7, 'J["os.system", ["id"], {}]')""",
+    "a call that is no list": """call(7, 'J{"name": "keep"}')""",
+    "a call with positional names": """call(7, 'J["keep", {}, []]')""",
+    "a call with a name that is no text": """call(7, 'J[["keep"], [], {}]')""",
+    "a call of broken bytes": "write(frame(18, 7, new Uint8Array([255, 255])))",
+    "a call nested without end": """call(7, 'J["keep", ' + '['.repeat(1 << 20))""",
+    "a call of deep values": """call(7, 'J["keep", [' + '['.repeat(400) + ']'.repeat(400) + '], {}]')""",
+    "an empty call": "call(7, '')",
+    "two calls with one id": """call(7, 'J["wait", [], {}]'); call(7, 'J["wait", [], {}]')""",
+    "a hundred thousand calls": """for (let i = 0; i < 100000; i++) call(1000 + i, 'J["wait", [], {}]')""",
+    "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(50 << 20) + '"], {}]';
+        for (let i = 0; i < 9; i++) call(1000 + i, big)""",
+}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[dict[str, Any]]:
+    yield {"keep": lambda *values: values, "wait": lambda *_: Future[Any]()}
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize("name", _FORGED)
+def test_pitfall_37_a_forged_frame_ends_the_process_with_a_clear_error(host: dict[str, Any], name: str) -> None:
+    with Repl(host, cell_seconds=10) as repl:
+        repl.run(_HELPER)
+        pid = repl.pid
+        tracemalloc.start()
+        try:
+            result = repl.run(f"run_js({_FORGED[name]!r})\nmine = 1")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        after = [repl.run("kept, 1 + 1") for _ in range(2)]
+        assert after[-1].value == "([1], 2)", after[-1].text
+        assert not is_alive(pid)
+        told = [cell.text for cell in (result, *after) if cell.error is not None]
+        assert any("broke the protocol" in text for text in told), told
+        assert peak < (450 if "too large" in name else 8) * MIB
+
+
+_SILENT = {
+    "half a header, then silence": "write(utf8('').length ? null : new Uint8Array([17, 3, 0])); while (true) {}",
+    "half a body, then silence": "write(frame(17, 3, utf8('J'), 60 << 20)); while (true) {}",
+    "half a body, then waiting": "write(frame(17, 3, utf8('J'), 60 << 20)); await new Promise(() => {})",
+}
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize("name", _SILENT)
+def test_pitfall_37_half_a_frame_and_silence_is_ended_by_the_limit(host: dict[str, Any], name: str) -> None:
+    with Repl(host, cell_seconds=0.5) as repl:
+        repl.run(_HELPER)
+        error = repl.error(f"await run_js({'(async () => {' + _SILENT[name] + '})()'!r})")
+        assert error.kind == "killed"
+        assert "0.5 s" in error.message
+        assert repl.value("kept") == "[1]"
+
+
+def test_pitfall_37_frames_sent_between_cells_end_the_process(host: dict[str, Any]) -> None:
+    with Repl(host, cell_seconds=5) as repl:
+        repl.run(_HELPER)
+        repl.run("""run_js("setTimeout(() => call(7, 'J[\\\\"keep\\\\", [], {}]'), 0)")""")
+        results = [repl.run("kept") for _ in range(3)]
+        assert results[-1].value == "[1]"
+        assert not repl.calls
+
+
+def test_a_forged_result_is_no_more_than_a_cell_could_print(host: dict[str, Any]) -> None:
+    forged = """write(frame(17, %d, utf8('J' + JSON.stringify(
+        {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}}))))"""
+    with Repl(host, cell_seconds=5) as repl:
+        repl.run(_HELPER)
+        result = repl.run(f"run_js({forged % _CELL!r})")
+        assert (result.stdout, result.final) == ("forged", {"output": 1})
+        results = [repl.run("1 + 1") for _ in range(3)]  # the real result ends the process, and its replay once more
+        assert results[-1].value == "2"
+
+
+def test_what_javascript_logs_is_output_and_no_frame(shared: Repl) -> None:
+    pid = shared.pid
+    result = shared.run(
+        "from js import console\nconsole.log('from', 'js', 3)\nconsole.info('x' * 10**6)\nprint('python')"
+    )
+    assert result.error is None
+    assert "from js 3" in result.stdout
+    assert "python" in result.stdout
+    assert shared.pid == pid
