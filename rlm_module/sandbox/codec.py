@@ -190,7 +190,7 @@ def _dump_int(value: int, lower: Lower) -> Any:
 
 def _dump_record(value: Record, lower: Lower) -> Any:
     name = object.__getattribute__(value, "type_name")
-    return _tagged("record", [name, [[lower(key), lower(item)] for key, item in dict.items(value)]])
+    return _tagged("record", [lower(name), [[lower(key), lower(item)] for key, item in dict.items(value)]])
 
 
 def _dump_dict(value: dict[Any, Any], lower: Lower) -> Any:
@@ -329,9 +329,9 @@ _DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
     (dt.time, lambda value, _: _tagged("time", [value.isoformat(), value.fold])),
     (dt.timedelta, lambda value, _: _tagged("timedelta", [value.days, value.seconds, value.microseconds])),
     (UUID, lambda value, _: _tagged("uuid", value.hex)),
-    (PurePath, lambda value, _: _tagged("path", value.as_posix())),
+    (PurePath, lambda value, lower: _tagged("path", lower(value.as_posix()))),
     (range, lambda value, _: _tagged("range", [value.start, value.stop, value.step])),
-    (SubcallError, lambda value, _: _tagged("subcall_error", [value.kind, value.message])),
+    (SubcallError, lambda value, lower: _tagged("subcall_error", [value.kind, lower(value.message)])),
 ]
 
 _RAISE: dict[str, Callable[[Any], Any]] = {

@@ -323,9 +323,9 @@ class DenoSession:
         if frame.kind is Kind.CALL:
             self._calls.take(frame)
             return
-        done = self._waiting.pop(frame.id, None)
-        if done is None or (frame.kind is Kind.READY) != (frame.id == 0):
+        if frame.id not in self._waiting or (frame.kind is Kind.READY) != (frame.id == 0):
             raise ProtocolError(f"an answer to a question that was not asked ({frame.id})")
+        done = self._waiting.pop(frame.id)
         if not done.done():
             done.set_result(frame.body)
 

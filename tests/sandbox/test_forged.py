@@ -1,4 +1,4 @@
-"""What a cell may forge on the wire ends that process with a clear error, and costs the host neither time nor memory."""
+"""A cell that forges frames ends its own process, with a clear error, and costs the host neither time nor memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from rlm_module.sandbox.base import CellResult
+from rlm_module.sandbox.frames import Kind
+from rlm_module.sandbox.process import DenoProcess
 from tests.sandbox.repl import Repl
 from tests.sandbox.watch import is_alive
 
@@ -16,7 +19,7 @@ MIB = 1 << 20
 _HELPER = """
 from pyodide.code import run_js
 run_js('''
-globalThis.write = (bytes) => { for (let rest = bytes; rest.length; ) rest = rest.subarray(Deno.stdout.writeSync(rest)) };
+globalThis.write = (rest) => { while (rest.length) rest = rest.subarray(Deno.stdout.writeSync(rest)) };
 globalThis.frame = (kind, id, body, length = body.length) => {
     const bytes = new Uint8Array(13 + body.length), view = new DataView(bytes.buffer);
     view.setUint8(0, kind); view.setUint32(1, id, true); view.setBigUint64(5, BigInt(length), true);
@@ -28,9 +31,6 @@ globalThis.call = (id, body) => write(frame(18, id, utf8(body)));
 ''')
 kept = [1]
 """
-_CELL = 3
-"""Request id of the first cell after the helper: the ones before are the setup's and the helper's."""
-
 _FORGED = {
     "raw text": "write(utf8('hello, host'))",
     "zeros": "write(new Uint8Array(100))",
@@ -39,18 +39,18 @@ _FORGED = {
     "a length just over the limit": "write(frame(18, 1, utf8(''), (64 << 20) + 1025))",
     "a kind only the host sends": "write(frame(2, 1, utf8('Jnull')))",
     "a second READY": "write(frame(16, 0, utf8('')))",
-    "a READY with another id": f"write(frame(16, {_CELL}, utf8('')))",
+    "a READY with another id": "write(frame(16, CELL, utf8('')))",
     "an answer to nothing": "write(frame(17, 999, utf8('Jnull')))",
     "an answer to a question answered before": "write(frame(17, 1, utf8('Jnull')))",
-    "a result of another shape": f"write(frame(17, {_CELL}, utf8('J[1, 2]')))",
-    "a result of null": f"write(frame(17, {_CELL}, utf8('Jnull')))",
-    "a result with wrong types": f"""write(frame(17, {_CELL}, utf8('J' + JSON.stringify(
-        {{stdout: 1, stderr: [], value: null, error: null, final: null}}))))""",
-    "a result with an unknown kind of error": f"""write(frame(17, {_CELL}, utf8('J' + JSON.stringify(
-        {{stdout: '', stderr: '', value: null, final: null,
-          error: {{kind: 'killed', type: '', message: '', traceback: ''}}}}))))""",
-    "a result nested without end": f"write(frame(17, {_CELL}, utf8('J' + '['.repeat(1 << 20))))",
-    "a result that is no value": f"write(frame(17, {_CELL}, new Uint8Array([200, 1, 2])))",
+    "a result of another shape": "write(frame(17, CELL, utf8('J[1, 2]')))",
+    "a result of null": "write(frame(17, CELL, utf8('Jnull')))",
+    "a result with wrong types": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: 1, stderr: [], value: null, error: null, final: null}))))""",
+    "a result with an unknown kind of error": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: '', stderr: '', value: null, final: null,
+          error: {kind: 'killed', type: '', message: '', traceback: ''}}))))""",
+    "a result nested without end": "write(frame(17, CELL, utf8('J' + '['.repeat(1 << 20))))",
+    "a result that is no value": "write(frame(17, CELL, new Uint8Array([200, 1, 2])))",
     "a call of a function there is not": """call(7, 'J["os.system", ["id"], {}]')""",
     "a call that is no list": """call(7, 'J{"name": "keep"}')""",
     "a call with positional names": """call(7, 'J["keep", {}, []]')""",
@@ -66,29 +66,57 @@ _FORGED = {
 }
 
 
+_MOST = 8 * MIB
+_MOST_IN_FLIGHT = 900 * MIB  # what one cell may ask for at once, held by this test, and a frame on its way through
+
+
+def _functions() -> dict[str, Any]:
+    return {"keep": lambda *values: values, "wait": lambda *_: Future[Any]()}
+
+
 @pytest.fixture(scope="module")
-def host() -> Iterator[dict[str, Any]]:
-    yield {"keep": lambda *values: values, "wait": lambda *_: Future[Any]()}
+def forger() -> Iterator[Repl]:
+    """Outlives many processes: a cell that cost its process is not run again."""
+    with Repl(_functions(), cell_seconds=10) as repl:
+        repl.run(_HELPER)
+        yield repl
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of what the host asks, in order."""
+    ids: list[int] = []
+    send = DenoProcess.send
+
+    def noting(self: DenoProcess, kind: Kind, frame_id: int, body: bytes = b"") -> None:
+        ids.append(frame_id)
+        send(self, kind, frame_id, body)
+
+    monkeypatch.setattr(DenoProcess, "send", noting)
+    return ids
 
 
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("name", _FORGED)
-def test_pitfall_37_a_forged_frame_ends_the_process_with_a_clear_error(host: dict[str, Any], name: str) -> None:
-    with Repl(host, cell_seconds=10) as repl:
-        repl.run(_HELPER)
-        pid = repl.pid
-        tracemalloc.start()
-        try:
-            result = repl.run(f"run_js({_FORGED[name]!r})\nmine = 1")
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-        after = [repl.run("kept, 1 + 1") for _ in range(2)]
-        assert after[-1].value == "([1], 2)", after[-1].text
-        assert not is_alive(pid)
-        told = [cell.text for cell in (result, *after) if cell.error is not None]
-        assert any("broke the protocol" in text for text in told), told
-        assert peak < (450 if "too large" in name else 8) * MIB
+def test_pitfall_37_a_forged_frame_ends_the_process_with_a_clear_error(
+    forger: Repl, sent: list[int], name: str
+) -> None:
+    forger.run("0")
+    pid, cell = forger.pid, sent[-1] + 1
+    result, peak = _measured(forger, f"run_js({_FORGED[name].replace('CELL', str(cell))!r})\nmine = 1")
+    assert result.error is not None
+    assert (result.error.kind, "broke the protocol" in result.text) == ("killed", True), result.text
+    assert forger.value("kept, 1 + 1, 'mine' in globals()") == "([1], 2, False)"
+    assert not is_alive(pid)
+    assert peak < (_MOST_IN_FLIGHT if "too large" in name else _MOST)
+
+
+def _measured(repl: Repl, code: str) -> tuple[CellResult, int]:
+    tracemalloc.start()
+    try:
+        return repl.run(code), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 _SILENT = {
@@ -100,8 +128,8 @@ _SILENT = {
 
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("name", _SILENT)
-def test_pitfall_37_half_a_frame_and_silence_is_ended_by_the_limit(host: dict[str, Any], name: str) -> None:
-    with Repl(host, cell_seconds=0.5) as repl:
+def test_pitfall_37_half_a_frame_and_silence_is_ended_by_the_limit(name: str) -> None:
+    with Repl(_functions(), cell_seconds=0.5) as repl:
         repl.run(_HELPER)
         error = repl.error(f"await run_js({'(async () => {' + _SILENT[name] + '})()'!r})")
         assert error.kind == "killed"
@@ -109,8 +137,8 @@ def test_pitfall_37_half_a_frame_and_silence_is_ended_by_the_limit(host: dict[st
         assert repl.value("kept") == "[1]"
 
 
-def test_pitfall_37_frames_sent_between_cells_end_the_process(host: dict[str, Any]) -> None:
-    with Repl(host, cell_seconds=5) as repl:
+def test_pitfall_37_frames_sent_between_cells_end_the_process() -> None:
+    with Repl(_functions(), cell_seconds=5) as repl:
         repl.run(_HELPER)
         repl.run("""run_js("setTimeout(() => call(7, 'J[\\\\"keep\\\\", [], {}]'), 0)")""")
         results = [repl.run("kept") for _ in range(3)]
@@ -118,13 +146,13 @@ def test_pitfall_37_frames_sent_between_cells_end_the_process(host: dict[str, An
         assert not repl.calls
 
 
-def test_a_forged_result_is_no_more_than_a_cell_could_print(host: dict[str, Any]) -> None:
-    forged = """write(frame(17, %d, utf8('J' + JSON.stringify(
+def test_a_forged_result_is_no_more_than_a_cell_could_print(sent: list[int]) -> None:
+    forged = """write(frame(17, CELL, utf8('J' + JSON.stringify(
         {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}}))))"""
-    with Repl(host, cell_seconds=5) as repl:
+    with Repl(_functions(), cell_seconds=5) as repl:
         repl.run(_HELPER)
-        result = repl.run(f"run_js({forged % _CELL!r})")
-        assert (result.stdout, result.final) == ("forged", {"output": 1})
+        result = repl.run(f"run_js({forged.replace('CELL', str(sent[-1] + 1))!r})")
+        assert (result.stdout, result.final) == ("forged", {"output": 1}), result.text
         results = [repl.run("1 + 1") for _ in range(3)]  # the real result ends the process, and its replay once more
         assert results[-1].value == "2"
 
