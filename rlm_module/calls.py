@@ -17,11 +17,12 @@ from typing import Any, TypeAlias
 import dspy
 
 from rlm_module.budget import Ledger
-from rlm_module.errors import SubcallError
+from rlm_module.errors import SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role, Usage
 from rlm_module.journal import Journal
 from rlm_module.meter import Meter
 from rlm_module.sandbox.base import HostCall, HostFunction
+from rlm_module.shown import without_secrets
 from rlm_module.tools import HostTool, signature_text
 from rlm_module.workers import Coroutines, Crew
 
@@ -198,7 +199,7 @@ def _error_text(done: Future[Any]) -> str | None:
         return "cancelled"
     error = done.exception()
     if error is not None:
-        return str(error) if isinstance(error, SubcallError) else f"{type(error).__name__}: {error}"
+        return str(error) if isinstance(error, SubcallError) else without_secrets(describe(error))
     result = done.result()
     failures = [item for item in result if isinstance(item, SubcallError)] if isinstance(result, list) else []
     return f"{len(failures)} of {len(result)} failed, first with {failures[0]}" if failures else None

@@ -10,6 +10,14 @@ from typing import Any, Literal, NoReturn
 SubcallErrorKind = Literal["budget", "context_window", "refusal", "truncated", "unparsable", "timeout", "lm", "invalid"]
 
 
+def describe(error: BaseException) -> str:
+    """Type and text of an error, whatever its own `__str__` does."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__} (its text cannot be had)"
+
+
 class RLMError(Exception):
     """Base of every error this package raises on purpose."""
 

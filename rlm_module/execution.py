@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from rlm_module.agents import MakeChild, SubAgents
 from rlm_module.budget import Ledger
 from rlm_module.calls import Calls
 from rlm_module.contract import Contract
-from rlm_module.errors import FatalError, InputError
+from rlm_module.errors import InputError
 from rlm_module.events import RunFinished, RunStarted, TerminationReason
 from rlm_module.foreign import ForeignSession
 from rlm_module.interpreter import Sandbox
@@ -271,8 +272,10 @@ class Execution:
     def _failed(self, error: BaseException) -> None:
         reason: TerminationReason = "error" if isinstance(error, Exception) else "cancelled"
         run = self._finish(Outcome({}, reason, ""))
-        if isinstance(error, FatalError) and error.partial is None:
-            error.partial = run
+        # Whatever is raised carries the record, errors of a user's own predictor or LM included.
+        if getattr(error, "partial", None) is None:
+            with suppress(AttributeError):
+                error.partial = run  # pyright: ignore[reportAttributeAccessIssue]
 
     def _finish(self, outcome: Outcome) -> Run:
         seconds = time.monotonic() - self._state.started

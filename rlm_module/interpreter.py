@@ -113,7 +113,9 @@ class Sandbox:
             result = running.result()
         except FatalError as error:
             raise CodeInterpreterError(str(error)) from error
-        except KeyboardInterrupt:
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C, or a tool that exits: the cell must not run on without its host
             self.session.close()
             raise
         return self._outcome(result)

@@ -20,6 +20,7 @@ from rlm_module.events import Acted, CellFinished, TerminationReason, TurnStarte
 from rlm_module.journal import Journal
 from rlm_module.meter import Meter
 from rlm_module.outputs import Accepted, check_outputs
+from rlm_module.previews import glimpse
 from rlm_module.reply import extract_code, foreign_language, read_reply
 from rlm_module.sandbox.base import CellResult, Session
 from rlm_module.shown import clip, encodable, harmless
@@ -206,8 +207,8 @@ class TurnLoop:
         meter, began = Meter(), time.monotonic()
         try:
             action = _read_action((yield Ask(self.act, inputs, meter)))
-        except dspy.AdapterParseError as error:
-            reply = read_reply(error.lm_response or "")
+        except (dspy.AdapterParseError, RecursionError) as error:  # a reply of brackets can exhaust a parser
+            reply = read_reply(getattr(error, "lm_response", None) or "")
             action = _Action(reply.reasoning, reply.code)
         finally:
             self.ledger.settle("root", meter.spent)
@@ -239,7 +240,8 @@ class TurnLoop:
             checked = check_outputs(self.task, self.inputs, result.final)
             if isinstance(checked, Accepted):
                 outcome = Outcome(checked.values, "submitted", action.reasoning)
-                verdict = f"SUBMITTED: {checked.values!r}"
+                shown_values = ", ".join(f"{name!r}: {glimpse(value)}" for name, value in checked.values.items())
+                verdict = f"SUBMITTED: {{{shown_values}}}"
             else:
                 names = ", ".join(self.task.output_fields)
                 verdict = (

@@ -12,6 +12,8 @@ import pydantic
 from dspy.adapters.utils import annotation_allows_none, parse_value
 from pydantic.fields import FieldInfo
 
+from rlm_module.errors import describe
+from rlm_module.previews import glimpse
 from rlm_module.prose import value_in_prose
 from rlm_module.sandbox.record import plain
 from rlm_module.shown import clip
@@ -19,6 +21,7 @@ from rlm_module.tools import type_text
 
 _TEXTLESS = (type(None), list, tuple, dict, set, frozenset, bytes, bytearray)
 _SHOWN_CHARS = 200
+_MAX_RANGE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def check_outputs(
             continue
         try:
             values[name] = to_type(submitted[name], field.annotation)
-        except ValueError as error:
+        except Exception as error:  # validators are the user's, and may raise anything
             faults.append(_fault(name, field, submitted[name], error))
     if not faults:
         faults = _validate(task, inputs, values)
@@ -75,6 +78,8 @@ def to_type(value: Any, annotation: Any) -> Any:
         ValueError: If it cannot be one, or it is prose that states no such value, or several.
     """
     value = plain(value)
+    if isinstance(value, range) and len(value) > _MAX_RANGE:
+        raise ValueError(f"submit a range of at most {_MAX_RANGE:,} numbers")
     if _has_type(value, annotation):
         return value
     if annotation is str and isinstance(value, _TEXTLESS):
@@ -108,7 +113,7 @@ def _validate(task: type[dspy.Signature], inputs: Mapping[str, Any], values: dic
     for name, value in list(values.items()):
         try:
             task.__pydantic_validator__.validate_assignment(candidate, name, value)
-        except pydantic.ValidationError as error:
+        except Exception as error:  # see above
             faults.append(_fault(name, task.output_fields[name], value, error))
         else:
             values[name] = getattr(candidate, name)
@@ -122,6 +127,6 @@ def _fault(name: str, field: FieldInfo, value: Any, error: Exception) -> str:
             for item in error.errors(include_url=False)[:5]
         )
     else:
-        details = str(error)
-    given = f"{type(value).__name__} {clip(repr(value), _SHOWN_CHARS)}"
+        details = clip(describe(error), _SHOWN_CHARS)
+    given = f"{type(value).__name__} {clip(glimpse(value), _SHOWN_CHARS)}"
     return f"`{name}`: expected {type_text(field.annotation)}, got {given} ({details})."

@@ -35,6 +35,14 @@ def field_notes(name: str, field: FieldInfo) -> list[str]:
     return [note if note.endswith((".", "!", "?")) else f"{note}." for note in notes if note]
 
 
+def glimpse(value: object) -> str:
+    """A repr of bounded length, whatever the value is."""
+    try:
+        return _glimpse.repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__}, which cannot be shown: {type(error).__name__}>"
+
+
 def one_line(value: object) -> str:
     """Type and size, also for records of a run, which must not hold the input itself."""
     kind = type(value).__name__

@@ -19,15 +19,17 @@ from rlm_module.meter import Meter
 from rlm_module.shown import encodable
 from rlm_module.subcalls import Models, as_subcall_error, is_async_only, model_name, reply_text
 
+_MAX_BATCH = 10_000
 
-def _llm_query(prompt: str, model: str | None = None) -> str:
+
+def _llm_query(prompt: str, model: str | None = None) -> str:  # pyright: ignore[reportReturnType] - a template
     """Asks a sub-LM, which sees the prompt and nothing else. Raises SubcallError where it fails."""
-    raise NotImplementedError
 
 
-def _llm_query_batched(prompts: list[str], model: str | None = None) -> list[str]:
+def _llm_query_batched(  # a template, too
+    prompts: list[str], model: str | None = None
+) -> list[str]:  # pyright: ignore[reportReturnType]
     """Asks a sub-LM many prompts at once; answers come in order, with a SubcallError for each that failed."""
-    raise NotImplementedError
 
 
 class Queries:
@@ -60,8 +62,10 @@ class Queries:
         """Answers many; those over what is left of the ledger are refused, the others are asked."""
         given = _bind(_llm_query_batched, args, kwargs)
         prompts, model = given["prompts"], given["model"]
-        if isinstance(prompts, str) or not isinstance(prompts, Sequence):
+        if not isinstance(prompts, (list, tuple)):
             raise SubcallError("invalid", f"llm_query_batched takes a list of prompts, not {type(prompts).__name__}")
+        if len(prompts) > _MAX_BATCH:
+            raise SubcallError("invalid", f"a batch holds at most {_MAX_BATCH:,} prompts; make several")
         self._models.find(model)
         checked = [_attempt(_checked, prompt) for prompt in prompts]
         granted = self._calls.ledger.reserve(sum(isinstance(prompt, str) for prompt in checked))

@@ -9,6 +9,7 @@ language are not code. Without a fence, a reply is code only if it parses as Pyt
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import textwrap
@@ -21,7 +22,8 @@ from typing import Any
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*(\w+)[ \t]*##[ \t]*\]\][ \t]*", re.M)
 _OPENING = re.compile(r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`~]*$", re.M)
 _ONE_LINE = re.compile(r"^[ \t]*(`{3,})(?:(?:python|py)[ \t]+)?([^`\n]+)\1[ \t]*$", re.M)
-_PYTHON = {"python", "py", "python3", "py3", "ipython", "pycon"}
+_PYTHON = {"python", "py", "python3", "py3", "ipython", "pycon", "repl", "jupyter", "tool_code"}
+_MAX_HEADERS = 40  # a reply with more is noise, which must not cost seconds
 _NOTHING = {"", "none", "null", "n/a"}
 _ACTS = (ast.Call, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom, ast.Await, ast.stmt)
 _warning_filters = threading.Lock()
@@ -92,7 +94,7 @@ def _read_prose(text: str) -> Reply:
 
 def _sections(text: str) -> tuple[str, str] | None:
     """The reasoning and code sections of a reply with field headers, None where it has no header of code."""
-    headers = list(_HEADER.finditer(text))
+    headers = list(itertools.islice(_HEADER.finditer(text), _MAX_HEADERS))
     start = next((i for i, header in enumerate(headers) if header[1] == "code"), None)
     if start is None:
         return None if all(header[1] != "reasoning" for header in headers) else (_between(text, headers, 0), "")
@@ -116,7 +118,7 @@ def _end_of_code(body: str) -> int:
 
     A header in a string of the code is not its end, as what stands before it has an open string or an open fence.
     """
-    ends = [header.start() for header in _HEADER.finditer(body)]
+    ends = [header.start() for header in itertools.islice(_HEADER.finditer(body), _MAX_HEADERS)]
     for end in (*ends, len(body)):
         if body[:end].strip() and _is_whole(body[:end]):
             return end

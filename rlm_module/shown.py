@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -18,6 +19,21 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
     return text
+
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
+_SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|hf|ghp)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|\bBearer\s+[\w.~+/-]{8,}")
+
+
+def without_secrets(text: str) -> str:
+    """The text with credentials blotted out: those of the environment, and what looks like one.
+
+    Providers repeat the key they refuse in their error, which generated code and the record of a run get to see.
+    """
+    for name, value in os.environ.items():
+        if len(value) >= 8 and _SECRET_NAME.search(name):
+            text = text.replace(value, "[secret]")
+    return _SECRET.sub("[secret]", text)
 
 
 def harmless(text: str) -> str:

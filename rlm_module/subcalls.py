@@ -10,7 +10,8 @@ from typing import Any
 import dspy
 from dspy.lm15 import RefusalPart, Response
 
-from rlm_module.errors import SubcallError, SubcallErrorKind
+from rlm_module.errors import SubcallError, SubcallErrorKind, describe
+from rlm_module.shown import without_secrets
 
 _REFUSED = ("content_filter", "content_policy", "safety", "refusal")
 _MESSAGE_CHARS = 1_000
@@ -96,7 +97,7 @@ def as_subcall_error(error: Exception) -> SubcallError:
         kind = "unparsable"
     elif str(getattr(error, "provider_code", "")).lower().startswith(_REFUSED):
         kind = "refusal"
-    return SubcallError(kind, f"{type(error).__name__}: {str(error)[:_MESSAGE_CHARS]}")
+    return SubcallError(kind, without_secrets(describe(error))[:_MESSAGE_CHARS])
 
 
 def _text(reply: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Mapping
@@ -63,7 +64,8 @@ def ask(paths: tuple[str, ...], **options: Any) -> None:
     """
     chosen = Options(**options)
     with reported_failures():
-        documents = read_documents(paths, stdin=sys.stdin.buffer, note=_note, memory_mb=chosen.memory_mb)
+        stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
+        documents = read_documents(paths, stdin=stdin, note=_note, memory_mb=chosen.memory_mb)
         signature = load_signature(chosen.signature or default_signature(len(documents)))
         prediction = _run(chosen, signature, bind(signature, documents, chosen.question))
     outputs = {name: prediction[name] for name in signature.output_fields}

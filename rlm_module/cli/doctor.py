@@ -15,6 +15,7 @@ from rlm_module.errors import FatalError, SandboxError
 from rlm_module.sandbox.runtime import (
     cache_folder,
     deno_version,
+    discard_damaged_snapshot,
     ensure_runtime,
     find_deno,
     locate_runtime,
@@ -119,6 +120,8 @@ def _check_runtime() -> str:
 
 def _check_snapshot() -> str:
     runtime = ensure_runtime(_progress)
+    if discard_damaged_snapshot(runtime):
+        runtime = ensure_runtime(_progress)
     return f"{runtime.snapshot.stat().st_size / _MIB:.0f} MiB"
 
 

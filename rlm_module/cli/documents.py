@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import stat
 from collections import defaultdict
@@ -63,7 +64,7 @@ def read_documents(
     base = _common_folder(sources, paths)
     documents: list[Document] = []
     for source in sources:
-        data = _read(source, stdin)
+        data = _read(source, stdin, memory_mb * _MIB)
         fault = "unreadable" if data is None else _unfit(data)
         if data is None or fault:
             left_out[fault].append(source.shown)
@@ -122,12 +123,14 @@ def _refuse_too_much(sources: Sequence[_Source], memory_mb: int) -> None:
         )
 
 
-def _read(source: _Source, stdin: BinaryIO) -> bytes | None:
+def _read(source: _Source, stdin: BinaryIO, limit: int) -> bytes | None:
     """The bytes, or None where a file that was merely found in a folder cannot be opened."""
-    if source.path is None:
-        return stdin.read()
     try:
-        return source.path.read_bytes()
+        with contextlib.nullcontext(stdin) if source.path is None else source.path.open("rb") as opened:
+            data = opened.read(limit + 1)  # a device may have no end
+        if len(data) > limit:
+            raise InputError(f"{source.shown}: more than {limit // _MIB:,} MiB cannot fit; ask about a part of it")
+        return data
     except FileNotFoundError:
         fault = "there is no such file or folder; check the path"
     except PermissionError:

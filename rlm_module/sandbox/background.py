@@ -4,54 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import selectors
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_CAN_FORK = hasattr(os, "register_at_fork")
-
-
-class _ForkableSelector(selectors.BaseSelector):
-    """A selector that a forked child can let go of.
-
-    Parent and child share the kernel's object; what the child's garbage collector closes would be taken off the
-    parent's list, which would then never hear from its sandboxes again.
-    """
-
-    def __init__(self) -> None:
-        self._inner = selectors.DefaultSelector()
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._inner.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._inner.modify(fileobj, events, data)
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return self._inner.select(timeout)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._inner.get_map()
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def let_go(self) -> None:
-        """Closes this process's handle, and goes on with nothing registered."""
-        self._inner.close()
-        self._inner = selectors.DefaultSelector()
-
-
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
-_selector = _ForkableSelector()
 _inherited: list[asyncio.AbstractEventLoop] = []
 
 
@@ -60,7 +21,7 @@ def io_loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None:
-            loop = asyncio.SelectorEventLoop(_selector) if _CAN_FORK else asyncio.new_event_loop()
+            loop = asyncio.new_event_loop()
             started = threading.Event()
             threading.Thread(target=_run, args=(loop, started), name="rlm-sandbox-io", daemon=True).start()
             started.wait()
@@ -102,14 +63,13 @@ def _run(loop: asyncio.AbstractEventLoop, started: threading.Event) -> None:
 
 def _forget_after_fork() -> None:
     """A forked child has the loop but not its thread; it makes both anew on first use."""
-    global _loop, _lock, _selector
+    global _loop, _lock
     _lock = threading.Lock()
     if _loop is not None:
-        _inherited.append(_loop)  # never collected: its tasks would complain that nobody ran them to their end
+        # Never collected: what it closed then would be taken off the selector that it shares with the parent.
+        _inherited.append(_loop)
         _loop = None
-    _selector.let_go()
-    _selector = _ForkableSelector()
 
 
-if _CAN_FORK:
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)

@@ -5,11 +5,52 @@ from __future__ import annotations
 from collections import deque
 
 
-class Clip:
-    """A text stream that keeps the head and the tail of what is written to it, and counts the rest."""
+class Stream:
+    """A session's standard output or error: writes to the clip of the cell that runs."""
 
     encoding = "utf-8"
     errors = "surrogatepass"
+
+    def __init__(self) -> None:
+        self.clip = Clip(0)
+        self.buffer = _Bytes(self)
+
+    def write(self, text: str) -> int:
+        """Writes text, as files do."""
+        return self.clip.write(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Writes many texts."""
+        for line in lines:
+            self.write(line)
+
+    def reconfigure(self, **options: object) -> None:
+        """Nothing here can be configured, but programs try."""
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+
+class _Bytes:
+    """The binary side of a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        self._stream.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self) -> None: ...
+
+
+class Clip:
+    """Keeps the head and the tail of what is written to it, and counts the rest."""
 
     def __init__(self, limit: int) -> None:
         self._head_limit = limit - limit // 2
@@ -38,18 +79,6 @@ class Clip:
         self._tail_chars += len(text)
         while self._tail_chars - len(self._tail[0]) >= self._tail_limit:
             self._tail_chars -= len(self._tail.popleft())
-
-    def writelines(self, lines: list[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
 
     def text(self) -> str:
         head, tail = "".join(self._head), "".join(self._tail)

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, KeysView, Mapping, ValuesView
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from functools import lru_cache
 from keyword import iskeyword
 from pathlib import PurePath, PurePosixPath
 from typing import Any, TypeAlias
@@ -257,6 +256,13 @@ def _raise_object(found: dict[str, Any]) -> Any:
     return _RAISE[tag](body)
 
 
+def _items(body: Any) -> list[Any]:
+    """The items of a collection; refuses what is small on the wire and endless to walk, such as a range."""
+    if type(body) is not list:
+        raise CodecError("these bytes are no value (a collection of something else)")
+    return body
+
+
 def _hashable(items: list[Any]) -> list[Any]:
     """The items; refuses those that were made to share a hash, for a set of a million such would take hours."""
     hashes = sorted(map(hash, items)) if len(items) > _EQUAL_HASHES else []
@@ -266,7 +272,7 @@ def _hashable(items: list[Any]) -> list[Any]:
 
 
 def _raise_dict(body: list[Any]) -> dict[Any, Any]:
-    _hashable([key for key, _ in body])
+    _hashable([key for key, _ in _items(body)])
     return dict(body)
 
 
@@ -274,13 +280,17 @@ def _raise_named(body: Any) -> Any:
     name, fields, items = body
     if len(fields) > _NAMED_FIELDS:
         raise CodecError("these bytes are no value (a named tuple of too many fields)")
-    return _named_type(name, tuple(fields))(*items)
+    key = str(name), tuple(_items(fields))
+    if key not in _named_types:
+        if len(_named_types) >= _NAMED_TYPES:
+            return tuple(_items(items))
+        usable = key[0] if key[0].isidentifier() and not iskeyword(key[0]) else "Named"
+        _named_types[key] = namedtuple(usable, key[1], rename=True)  # pyright: ignore[reportUntypedNamedTuple]
+    return _named_types[key](*_items(items))
 
 
-@lru_cache(maxsize=256)
-def _named_type(name: str, fields: tuple[str, ...]) -> type[tuple[Any, ...]]:
-    usable = name if name.isidentifier() and not iskeyword(name) else "Named"
-    return namedtuple(usable, fields, rename=True)  # type: ignore[return-value]
+_NAMED_TYPES = 256  # making one takes a millisecond, which hostile bytes must not cost thousands of times
+_named_types: dict[tuple[str, tuple[str, ...]], Any] = {}
 
 
 def _raise_fraction(body: Any) -> Fraction:
@@ -339,10 +349,10 @@ _RAISE: dict[str, Callable[[Any], Any]] = {
     "record": lambda body: Record(str(body[0]), _raise_dict(body[1])),
     "text": lambda body: base64.b64decode(body, validate=True).decode("utf-8", "surrogatepass"),
     "dict": _raise_dict,
-    "tuple": tuple,
+    "tuple": lambda body: tuple(_items(body)),
     "named": _raise_named,
-    "set": lambda body: set(_hashable(body)),
-    "frozenset": lambda body: frozenset(_hashable(body)),
+    "set": lambda body: set(_hashable(_items(body))),
+    "frozenset": lambda body: frozenset(_hashable(_items(body))),
     "bytes": lambda body: base64.b64decode(body, validate=True),
     "bytearray": lambda body: bytearray(base64.b64decode(body, validate=True)),
     "decimal": Decimal,

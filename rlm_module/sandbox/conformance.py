@@ -270,14 +270,17 @@ def check_no_except_swallows_submit(make_session: MakeSession) -> None:
 
 def check_randomness_follows_the_seed(make_session: MakeSession) -> None:
     """So that a session which had to be rebuilt repeats itself."""
-    code = "import os, random, uuid\n(random.random(), uuid.uuid4().hex, os.urandom(4))"
+    sources = ("random.random()", "uuid.uuid4().hex", "os.urandom(4)")
 
-    def drawn(seed: int) -> str | None:
+    def drawn(seed: int) -> list[str | None]:
         with _started(make_session, setup=Setup(seed=seed)) as session:
-            return _clean(session, code).value
+            _clean(session, "import os, random, uuid")
+            return [_clean(session, source).value for source in sources]
 
-    _equal(drawn(1), drawn(1), "what the same seed draws")
-    _require(drawn(1) != drawn(2), "another seed draws something else")
+    first, again, other = drawn(1), drawn(1), drawn(2)
+    _equal(first, again, "what the same seed draws")
+    for source, one, another in zip(sources, first, other, strict=True):
+        _require(one != another, f"another seed draws something else from {source}")
 
 
 def check_files_of_the_host_are_out_of_reach(make_session: MakeSession) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from itertools import chain
 
-from rlm_module.errors import InputError, SandboxError
+from rlm_module.errors import InputError, SandboxError, describe
 from rlm_module.sandbox import memory
 from rlm_module.sandbox.background import in_thread, io_loop, submit
 from rlm_module.sandbox.base import CellResult, Dispatch, Setup
@@ -20,7 +20,7 @@ from rlm_module.sandbox.host_calls import HostCalls, to_plain
 from rlm_module.sandbox.process import DenoProcess
 from rlm_module.sandbox.replay import Answers, Loaded, Lost, Ran, Step, assigned_names, lost_names
 from rlm_module.sandbox.results import killed_result, read_result
-from rlm_module.sandbox.runtime import ensure_runtime, locate_runtime
+from rlm_module.sandbox.runtime import discard_damaged_snapshot, ensure_runtime, locate_runtime
 
 _START_SECONDS = 60.0
 _TICK_SECONDS = 0.05
@@ -68,6 +68,7 @@ class DenoSession:
         self._last_id = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._calls = HostCalls(self._reply)
+        self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -87,7 +88,7 @@ class DenoSession:
         """
         if not inputs:
             return
-        needs = {name: memory.need(value) for name, value in inputs.items()}
+        needs = {name: _need(name, value) for name, value in inputs.items()}
         needed = (sum(needs.values()) + _BASE_MEMORY) >> 20
         if needed > self._memory_mb:
             largest = max(needs, key=lambda name: needs[name])
@@ -111,8 +112,6 @@ class DenoSession:
 
     def close(self) -> None:
         """See `Session.close`."""
-        if self._process is None and self._closed:
-            return
         self._closed = True
         with suppress(TimeoutError, CancelledError):  # where Python shuts down; the process ends as its stdin closes
             submit(self._end("the session was closed")).result(timeout=10)
@@ -128,7 +127,8 @@ class DenoSession:
         except _Ended as ended:
             if self._closed:
                 raise SandboxError(f"The sandbox was lost: {ended}.") from None
-            runtime.snapshot.unlink(missing_ok=True)  # perhaps it is damaged: make it anew, once
+            if not await in_thread(lambda: discard_damaged_snapshot(runtime)):
+                raise SandboxError(f"The sandbox does not start ({ended}); run `rlm doctor`.") from None
             await in_thread(ensure_runtime)
             try:
                 await self._boot()
@@ -139,7 +139,11 @@ class DenoSession:
         if self._closed:
             raise _Ended("the session was closed")
         ready = self._expect(0)
-        self._process = await DenoProcess.start(locate_runtime(), self._memory_mb, self._on_frame, self._on_end)
+        async with self._starting:
+            self._process = await DenoProcess.start(locate_runtime(), self._memory_mb, self._on_frame, self._on_end)
+        if self._closed:
+            await self._process.kill("the session was closed")
+            raise _Ended("the session was closed")
         await self._within(_START_SECONDS, ready)
         await self._send_setup()
 
@@ -271,6 +275,7 @@ class DenoSession:
             raise SandboxError("The session was not started; call start first.")
         self._waiting.clear()  # in a forked child: the parent waits for these
         self._calls = HostCalls(self._reply)
+        self._starting = asyncio.Lock()
         await self._start()
         for step in self._steps:
             match step:
@@ -282,6 +287,8 @@ class DenoSession:
                     await self._ask(Kind.FORGET, encode(list(step.names)))
 
     async def _end(self, reason: str) -> None:
+        async with self._starting:  # a process that is being started now is to be ended, too
+            pass
         if self._process is not None:
             await self._process.kill(reason)
 
@@ -332,3 +339,10 @@ class DenoSession:
     def _reply(self, call_id: int, answer: bytes) -> None:
         if self._process is not None:
             self._process.send(Kind.ANSWER, call_id, answer)
+
+
+def _need(name: str, value: object) -> int:
+    try:
+        return memory.need(value)
+    except Exception as error:  # a value of the user's may do anything when it is looked at
+        raise InputError(f"Input {name!r} cannot be read ({describe(error)}); pass plain values.") from error

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from rlm_module.errors import SubcallError
+from rlm_module.errors import SubcallError, describe
 from rlm_module.sandbox.background import io_loop
 from rlm_module.sandbox.base import Dispatch, HostCall
 from rlm_module.sandbox.codec import CodecError, decode, encode
 from rlm_module.sandbox.frames import Frame, ProtocolError
-from rlm_module.sandbox.replay import Answered, Answers, Ran, digest
+from rlm_module.sandbox.replay import ABANDONED, Answered, Answers, Ran, digest
 
 _MAX_CALLS = 1024
 _MAX_CALL_BYTES = 256 << 20
@@ -124,7 +124,7 @@ def to_plain(value: Any) -> Any:
     """
     try:
         return to_jsonable_python(value)
-    except PydanticSerializationError:
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError):
         raise CodecError(
             f"a value of type {type(value).__name__} cannot enter the sandbox; pass plain Python values, "
             "pydantic models or dataclasses, or subclass dspy.SandboxSerializable"
@@ -133,13 +133,20 @@ def to_plain(value: Any) -> Any:
 
 def _encode_answer(settled: Future[Any]) -> bytes:
     if settled.cancelled():
-        return encode(["error", "CancelledError: the call was cancelled"])
+        return ABANDONED
     error = settled.exception()
     if isinstance(error, SubcallError):
         return encode(["error", error])
     if error is not None:
-        return encode(["error", f"{type(error).__name__}: {error}"])
+        return encode(["error", describe(error)])
     try:
         return encode(["value", settled.result()], to_plain)
-    except CodecError:
-        return encode(["value", str(settled.result())])
+    except Exception:  # a value of the user's may do anything when it is looked at
+        return _encode_text_of(settled.result())
+
+
+def _encode_text_of(value: Any) -> bytes:
+    try:
+        return encode(["value", str(value)])
+    except Exception as error:
+        return encode(["error", f"the {type(value).__name__} it returned cannot be sent ({describe(error)})"])

@@ -14,15 +14,17 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 def need(value: Any) -> int:
     """Bytes of sandbox memory that loading a value takes at its peak: its encoded form and the decoded text.
 
-    A Python str takes 1, 2 or 4 bytes for each character, by its widest one. Only text is counted, also inside
-    lists and dicts, for only text gets large enough to matter.
+    A Python str takes 1, 2 or 4 bytes for each character, by its widest one. Only text is counted, for only text gets
+    large enough to matter; inside lists and dicts it crosses as JSON, in which other letters than ASCII are escapes.
     """
+    if isinstance(value, str):
+        return _text_need(value)
     needed, waiting = 0, [value]
     seen: set[int] = set()  # a container that holds itself is refused later, by the codec
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            needed += _text_need(item)
+            needed += _text_need(item) if item.isascii() else _text_need(item) + 12 * len(item)
         elif isinstance(item, (bytes, bytearray)):
             needed += 2 * len(item)
         elif isinstance(item, (dict, list, tuple, set, frozenset)) and id(item) not in seen:

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
-from rlm_module.sandbox.clip import Clip
+from rlm_module.sandbox.clip import Clip, Stream
 from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode, encode_as_text
 
 _TRACEBACK_FRAMES = 8
@@ -74,6 +74,7 @@ def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 def _answer(reply: Any) -> Any:
     if reply is None:
+        STATE.interrupted = True
         raise KeyboardInterrupt
     outcome, value = decode(reply.to_bytes())
     if outcome == "value":
@@ -90,6 +91,7 @@ class State:
         self.wire: Any = None
         self.ask: Any = None
         self.ffi: Any = None
+        self.stdout, self.stderr = Stream(), Stream()
         self.in_flight = 0
         self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
         self.namespace: dict[str, Any] = {}
@@ -181,7 +183,8 @@ def _result(out: str, err: str, value: str | None, error: dict[str, Any] | None)
 @contextmanager
 def _captured(out: Clip, err: Clip) -> Generator[None]:
     saved = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    STATE.stdout.clip, STATE.stderr.clip = out, err
+    sys.stdout, sys.stderr = STATE.stdout, STATE.stderr  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -280,7 +283,7 @@ def submit(*args: Any, **kwargs: Any) -> NoReturn:
     """Ends the run with the given outputs, by name or in order."""
     fields = _bind_outputs(args, kwargs)
     try:
-        encode(fields)
+        fields = decode(encode(fields))  # what is changed after SUBMIT stays out of the answer
     except CodecError as error:
         raise TypeError(f"SUBMIT: {error}") from None
     if STATE.final is None:

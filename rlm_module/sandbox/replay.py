@@ -8,6 +8,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from rlm_module.sandbox.codec import encode
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -43,6 +45,9 @@ class Lost:
     names: tuple[str, ...]
 
 
+ABANDONED = encode(["error", "CancelledError: the call was cancelled"])
+"""The answer to a call that had none when its cell ended; it is never made again."""
+
 Step: TypeAlias = Loaded | Ran | Lost
 
 
@@ -57,8 +62,7 @@ class Answers:
     def __init__(self, ran: Ran) -> None:
         self._left: defaultdict[bytes, deque[bytes]] = defaultdict(deque)
         for call in ran.calls:
-            if call.answer is not None:
-                self._left[call.request].append(call.answer)
+            self._left[call.request].append(call.answer or ABANDONED)
 
     def take(self, request: bytes) -> bytes | None:
         """The answer that this request got, or None if the cell now asks what it did not ask then."""

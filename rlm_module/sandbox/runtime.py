@@ -7,6 +7,7 @@ at once, leave nothing broken behind.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import json
@@ -76,6 +77,11 @@ class Runtime:
     def deno_folder(self) -> Path:
         """Deno's own cache, filled when the snapshot is built and closed from then on."""
         return self.snapshot.with_suffix(".deno")
+
+    @property
+    def snapshot_digest(self) -> Path:
+        """What the snapshot's content must hash to."""
+        return self.snapshot.with_suffix(".sha256")
 
     @property
     def installed(self) -> bool:
@@ -188,8 +194,28 @@ def ensure_runtime(progress: Progress | None = None) -> Runtime:
 
 def verify(runtime: Runtime) -> list[str]:
     """Names of installed files that are missing or differ from what was installed."""
-    manifest: dict[str, str] = json.loads((runtime.folder / "manifest.json").read_text())
+    try:
+        manifest: dict[str, str] = json.loads((runtime.folder / "manifest.json").read_text())
+    except ValueError:
+        return ["manifest.json"]
     return [name for name, digest in manifest.items() if _digest(runtime.folder / name) != digest]
+
+
+def snapshot_is_whole(runtime: Runtime) -> bool:
+    """Whether the snapshot is there and as it was built."""
+    try:
+        return _digest(runtime.snapshot) == runtime.snapshot_digest.read_text().strip()
+    except OSError:
+        return False
+
+
+def discard_damaged_snapshot(runtime: Runtime) -> bool:
+    """Removes the snapshot if it is damaged, so that it is built again, and says whether it was."""
+    if snapshot_is_whole(runtime):
+        return False
+    with suppress(OSError):
+        runtime.snapshot.unlink(missing_ok=True)
+    return not runtime.snapshot.exists()
 
 
 def _print_progress(line: str) -> None:
@@ -200,7 +226,7 @@ def _print_progress(line: str) -> None:
 def _snapshot_key(integrity: str, deno: tuple[int, ...]) -> str:
     """Names the snapshot by all that shapes its content, and that of Deno's cache beside it."""
     digest = hashlib.sha256(f"{integrity} {deno}".encode())
-    for path in (*_SHARED.values(), *sorted(RUNNER.glob("*.ts"))):
+    for path in (*_SHARED.values(), *sorted(RUNNER.glob("*.ts")), RUNNER.parent / "sealed.py"):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:20]
 
@@ -217,16 +243,36 @@ def _scratch(cache_dir: Path) -> Generator[Path]:
     """A folder beside the final places, so that moving out of it is atomic; gone afterwards."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="partial-", dir=cache_dir))
+        _sweep(cache_dir)
+        scratch = Path(tempfile.mkdtemp(prefix=f"partial-{os.getpid()}-", dir=cache_dir))
     except OSError as error:
         raise SandboxError(
             f"The cache folder {cache_dir} cannot be written ({error.strerror}); "
             "set RLM_MODULE_CACHE to a folder that can."
         ) from None
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # the work may be on a thread that exit cuts short
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep(cache_dir: Path) -> None:
+    """Removes what processes that were killed had begun."""
+    for left in cache_dir.glob("partial-*"):
+        owner = left.name.split("-")[1]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _install(runtime: Runtime, say: Progress) -> None:
@@ -268,7 +314,7 @@ def _fetch(deno: Path, version: str, scratch: Path) -> Path:
         done = subprocess.run(
             command, cwd=work, env=environment, capture_output=True, text=True, timeout=_FETCH_SECONDS, check=False
         )
-        reason = done.stderr.strip()
+        reason = done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else ""
     except subprocess.TimeoutExpired:
         reason = f"no end after {_FETCH_SECONDS} s"
     found = next(iter((scratch / "deno" / "npm").glob(f"*/pyodide/{version}")), None)
@@ -304,6 +350,7 @@ def _build_snapshot(runtime: Runtime) -> None:
             built = _run_deno(command, staged)
             built.check_returncode()
             staged.snapshot.write_bytes(built.stdout)
+            staged.snapshot_digest.write_text(hashlib.sha256(built.stdout).hexdigest())
             _run_deno(session_command(staged, memory_mb=2048), staged)  # one start fills Deno's cache
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             reason = (error.stderr or b"").decode(errors="replace").strip()[-400:] or error
@@ -314,10 +361,12 @@ def _build_snapshot(runtime: Runtime) -> None:
         if not is_sealed(runtime.deno_folder):
             _move(runtime.deno_folder, scratch / "unsealed")
         _move(staged.deno_folder, runtime.deno_folder)
+        staged.snapshot_digest.replace(runtime.snapshot_digest)
         staged.snapshot.replace(runtime.snapshot)
         for old in _outdated_snapshots(runtime.cache):
             _move(old, scratch / old.name)
             _move(old.with_suffix(".deno"), scratch / f"{old.stem}.deno")
+            old.with_suffix(".sha256").unlink(missing_ok=True)
 
 
 def _outdated_snapshots(cache_dir: Path) -> list[Path]:

@@ -46,6 +46,20 @@ def test_the_three_forms_say_the_same(value: Any) -> None:
     assert whole == encode(value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["\ud800\udc00"],
+        {"\ud83d\ude00": 1},
+        {"\ud83d\ude00": {1}},
+        Record("\ud83d\ude00", {"\ud83d\ude00": "\U0001f600"}),
+        ["\U0001f600", "\ud83d\ude00", "\ude00\ud83d", "\\ud83d"],
+    ],
+)
+def test_two_surrogates_do_not_become_the_character_they_could_stand_for(value: Any) -> None:
+    assert shape(decode(encode(value))) == shape(value)
+
+
 @settings(max_examples=5)
 @given(values.texts)
 def test_text_beyond_one_piece_stays_whole(text: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,7 +15,7 @@ import pytest
 from rlm_module.sandbox.base import CellResult
 from rlm_module.sandbox.frames import Kind
 from rlm_module.sandbox.process import DenoProcess
-from tests.sandbox.repl import Repl
+from tests.sandbox.repl import PATIENCE, Repl
 from tests.sandbox.watch import is_alive
 
 MIB = 1 << 20
@@ -155,6 +158,31 @@ def test_a_forged_result_is_no_more_than_a_cell_could_print(sent: list[int]) -> 
         assert (result.stdout, result.final) == ("forged", {"output": 1}), result.text
         results = [repl.run("1 + 1") for _ in range(3)]  # the real result ends the process, and its replay once more
         assert results[-1].value == "2"
+
+
+def test_answers_that_a_process_does_not_read_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlm_module.sandbox.process._MAX_UNREAD", 4 * MIB)
+    asked: list[Future[str]] = []
+    all_asked = threading.Event()
+
+    def ask(_: int) -> Future[str]:
+        asked.append(Future())
+        if len(asked) == 20:
+            all_asked.set()
+        return asked[-1]
+
+    with Repl({"ask": ask}, cell_seconds=60) as repl:
+        code = "import asyncio\nawait asyncio.gather(*(ask.aio(i) for i in range(20)))"
+        running = repl.session.execute(code)
+        assert all_asked.wait(PATIENCE)
+        os.kill(repl.pid, signal.SIGSTOP)
+        for future in asked:
+            if future.set_running_or_notify_cancel():  # the last ones are cancelled, as their process is gone
+                future.set_result("x" * MIB)
+        error = running.result(PATIENCE).error
+        assert error is not None
+        assert "does not read what it asked for" in error.message
+        assert repl.value("1 + 1") == "2"
 
 
 def test_what_javascript_logs_is_output_and_no_frame(shared: Repl) -> None:
