@@ -165,6 +165,7 @@ def test_a_cache_that_cannot_be_written_is_told_with_the_mend(machine: Machine) 
 
 def test_a_complete_cache_may_be_read_only(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.ensure_runtime(lambda _: None)
+    monkeypatch.setattr(Runtime, "ready", property(lambda runtime: runtime.installed and runtime.snapshot.is_file()))
 
     def refuse(**_: object) -> None:
         raise OSError(30, "Read-only file system")
