@@ -27,6 +27,10 @@ from rlm_module.tools import HostTool, signature_text
 from rlm_module.workers import Coroutines, Crew
 
 
+_SUB_CALL_SECONDS = 1800.0
+"""Longest time that a sub-call may take: an LM has limits of its own, but any callable may stand in for one."""
+
+
 @dataclass(slots=True)
 class Spending:
     """What one host call has used of LMs."""
@@ -99,7 +103,7 @@ class Calls:
         self._context = contextvars.copy_context()
         self._numbers = itertools.count(1)
         self._tool_seconds = tool_seconds
-        self._pool = Crew("rlm-sub-calls", concurrency, prepare=prepare)
+        self._pool = Crew("rlm-sub-calls", concurrency, limit=_SUB_CALL_SECONDS, prepare=prepare)
         self._lane = Crew("rlm-tools", 1, limit=tool_seconds, prepare=prepare)
         self._side_by_side = Crew("rlm-tools-concurrent", concurrency, limit=tool_seconds, prepare=prepare)
         self.coroutines = Coroutines(loop, prepare)
@@ -144,7 +148,7 @@ class Calls:
 
     def in_pool(self, run: Callable[[], Any]) -> Future[Any]:
         """Runs a sub-call on a thread."""
-        return self._pool.submit(run, self._context)
+        return self._pool.submit(run, self._context, label="the sub-call")
 
     def on_loop(self, run: Callable[[], Any]) -> Future[Any]:
         """Awaits a sub-call on the caller's loop, as many at a time as on threads."""

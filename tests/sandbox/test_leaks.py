@@ -29,10 +29,10 @@ def _session(cells: int) -> weakref.ref[DenoSession]:
         return weakref.ref(repl.session)
 
 
-def test_fifteen_sessions_leave_nothing_behind() -> None:
+def test_ten_sessions_leave_nothing_behind() -> None:
     _session(1)
     before = _held()
-    sessions = [_session(7) for _ in range(15)]
+    sessions = [_session(7) for _ in range(10)]
     assert _held() == before
     assert [session for session in sessions if session() is not None] == []
 
@@ -50,7 +50,7 @@ def test_two_hundred_cells_and_a_hundred_failures_leave_nothing_behind() -> None
 def test_sessions_that_are_killed_leave_nothing_behind() -> None:
     _session(1)
     before = _held()
-    for _ in range(3):
+    for _ in range(2):
         with Repl() as repl:
             assert repl.error("from js import Deno\nDeno.exit()").kind == "killed"
             assert repl.value("1") == "1"
