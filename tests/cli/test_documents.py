@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,19 +175,19 @@ def test_a_fault_is_one_sentence_with_its_mend(reader: Reader, paths: list[str],
 @pytest.fixture
 def locked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is called `locked` may not be opened: file modes bind nobody who runs the suite as root."""
-    read_bytes, scandir = Path.read_bytes, os.scandir
+    plain_open, scandir = Path.open, os.scandir
 
-    def guarded_read(self: Path) -> bytes:
-        if self.name == "locked":
+    def guarded_open(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if self.name == "locked" and args == ("rb",):
             raise PermissionError(13, "Permission denied")
-        return read_bytes(self)
+        return plain_open(self, *args, **kwargs)
 
     def guarded_scandir(path: Path) -> object:
         if path.name == "locked":
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr(Path, "read_bytes", guarded_read)
+    monkeypatch.setattr(Path, "open", guarded_open)
     monkeypatch.setattr(os, "scandir", guarded_scandir)
 
 
@@ -207,7 +208,7 @@ def test_what_may_not_be_read_in_a_folder_is_left_out_and_said_so(reader: Reader
 def test_more_than_the_sandbox_holds_is_refused_unread(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     with open("huge.bin", "wb") as file:
         file.truncate(65 * 1024 * 1024)
-    monkeypatch.delattr(Path, "read_bytes")
+    monkeypatch.delattr(Path, "open")
     with pytest.raises(InputError, match=r"^huge\.bin: 65 MiB cannot fit into a sandbox of 64 MiB; .*--memory-mb$"):
         reader("huge.bin")
 
@@ -218,3 +219,8 @@ def test_files_are_weighed_together(reader: Reader) -> None:
             file.truncate(40 * 1024 * 1024)
     with pytest.raises(InputError, match="these 2 files: 80 MiB cannot fit"):
         reader("a.bin", "b.bin")
+
+
+def test_a_stream_without_end_is_refused_at_the_limit(reader: Reader) -> None:
+    with pytest.raises(InputError, match=r"^/dev/zero: more than 64 MiB cannot fit"):
+        reader("/dev/zero")
