@@ -64,13 +64,13 @@ _FORGED = {
     "an empty call": "call(7, '')",
     "two calls with one id": """call(7, 'J["wait", [], {}]'); call(7, 'J["wait", [], {}]')""",
     "a hundred thousand calls": """for (let i = 0; i < 100000; i++) call(1000 + i, 'J["wait", [], {}]')""",
-    "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(50 << 20) + '"], {}]';
+    "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(5 << 20) + '"], {}]';
         for (let i = 0; i < 9; i++) call(1000 + i, big)""",
 }
 
 
-_MOST = 8 * MIB
-_MOST_IN_FLIGHT = 900 * MIB  # what one cell may ask for at once, held by this test, and a frame on its way through
+_MOST_IN_FLIGHT = 25 * MIB
+_MOST = 100 * MIB  # that, held by this test too, and a frame on its way through
 
 
 def _functions() -> dict[str, Any]:
@@ -102,8 +102,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("name", _FORGED)
 def test_pitfall_37_a_forged_frame_ends_the_process_with_a_clear_error(
-    forger: Repl, sent: list[int], name: str
+    forger: Repl, sent: list[int], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("rlm_module.sandbox.host_calls._MAX_CALL_BYTES", _MOST_IN_FLIGHT)
     forger.run("0")
     pid, cell = forger.pid, sent[-1] + 1
     result, peak = _measured(forger, f"run_js({_FORGED[name].replace('CELL', str(cell))!r})\nmine = 1")
@@ -111,7 +112,7 @@ def test_pitfall_37_a_forged_frame_ends_the_process_with_a_clear_error(
     assert (result.error.kind, "broke the protocol" in result.text) == ("killed", True), result.text
     assert forger.value("kept, 1 + 1, 'mine' in globals()") == "([1], 2, False)"
     assert not is_alive(pid)
-    assert peak < (_MOST_IN_FLIGHT if "too large" in name else _MOST)
+    assert peak < (_MOST if "too large" in name else 8 * MIB)
 
 
 def _measured(repl: Repl, code: str) -> tuple[CellResult, int]:
