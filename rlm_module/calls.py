@@ -26,7 +26,6 @@ from rlm_module.shown import without_secrets
 from rlm_module.tools import HostTool, signature_text
 from rlm_module.workers import Coroutines, Crew
 
-
 _SUB_CALL_SECONDS = 1800.0
 """Longest time that a sub-call may take: an LM has limits of its own, but any callable may stand in for one."""
 
