@@ -1,7 +1,7 @@
-"""What happens in a run, as frozen tagged values; trajectory, displays and (later) the journal on disk are views of it.
+"""What happens in a run tree, as frozen tagged values; trajectory, displays and the journal on disk are views of it.
 
-Times are Unix seconds (`at`) and durations seconds. Text is bounded where it is made: code and output as the model saw
-them, prompts and answers of sub-calls whole. No credential is ever part of an event.
+Times are Unix seconds (`at`) and durations seconds. What was paid for is kept whole: prompts and replies of LM calls,
+answers of host calls. Code and output are as the model saw them. No credential is ever part of an event.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-Role = Literal["root", "sub", "extract", "tool"]
-TerminationReason = Literal["submitted", "max_iters", "error", "cancelled"]
+Role = Literal["root", "sub", "child", "extract", "tool"]
+"""What an LM call is for: turns of the root, sub-calls, turns of child RLMs, drawing up an answer, or a tool."""
+TerminationReason = Literal[
+    "submitted", "max_iters", "budget:cost", "budget:tokens", "budget:seconds", "budget:calls", "error", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +54,45 @@ class Event:
 
     Args:
         run_id: The root run it belongs to.
+        node: The RLM of the run tree it belongs to: 0 for the root, children in the order in which they began.
     """
 
     tag: ClassVar[str] = "event"
     run_id: str
+    node: int = 0
     at: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A run began; `inputs` maps each input's name to a one-line description of its type and size."""
+    """An RLM of the tree began.
+
+    Args:
+        task: Its signature's name.
+        instructions: Its signature's instructions.
+        fields: Its signature as a string, such as "context: str -> answer: str".
+        inputs: Each input's name with a one-line description of its type and size.
+        stored: Each input's name with the hash under which the journal on disk holds it; empty without one.
+        settings: What has to be equal for the run to be resumed: limits, names of tools and models.
+        parent: The node whose call opened it; None for the root.
+        call: The number of that call.
+        key: Digest of that call, by which a resumed run knows it again.
+        depth: 0 for the root.
+    """
 
     tag: ClassVar[str] = "run_started"
     task: str
+    instructions: str = ""
+    fields: str = ""
     inputs: Mapping[str, str]
+    stored: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     max_iters: int
     max_llm_calls: int
+    parent: int | None = None
+    call: int | None = None
+    key: str = ""
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,41 +104,106 @@ class TurnStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LMCalled(Event):
+    """An LM call ended; the sum over these is what the run spent.
+
+    Args:
+        role: What it was for.
+        depth: That of the RLM that made it, or for which it was made.
+        call: The host call it was made for; None for turns and extraction.
+        model: The LM's name.
+        messages: The chat messages that were sent, without the first `shared` ones.
+        shared: How many leading messages are those of the call of the same node and role before this one.
+        reply: The text that came back.
+        usage: What it used.
+        seconds: How long it took, waiting for the ledger and retries included.
+        error: None where it succeeded.
+    """
+
+    tag: ClassVar[str] = "lm_called"
+    role: Role
+    depth: int
+    call: int | None
+    model: str
+    messages: tuple[Mapping[str, Any], ...]
+    shared: int = 0
+    reply: str
+    usage: Usage
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acted(Event):
-    """The root LM answered; `code` is empty where its reply held none."""
+    """The root LM answered; `code` is empty where its reply held none.
+
+    Args:
+        language: The language its code was marked as, where that is not Python.
+    """
 
     tag: ClassVar[str] = "acted"
     turn: int
     reasoning: str
     code: str
+    language: str | None = None
     seconds: float
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFinished(Event):
-    """The turn's cell ran; `output` is what the model is shown next."""
+    """The turn's cell ran; `output` is what the model is shown next.
+
+    Args:
+        failed: Whether it raised, was stopped, or submitted what was refused.
+        seconds: Wall time.
+        ended: How: by itself, interrupted at its limit, or with the sandbox killed.
+        unused: Calls that were started early and that the cell then did not ask for.
+        started: When, in Unix seconds; the clock that the cell read began there.
+    """
 
     tag: ClassVar[str] = "cell_finished"
     turn: int
     output: str
     failed: bool
     seconds: float
+    ended: Literal["completed", "interrupted", "killed"] = "completed"
+    unused: int = 0
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(Event):
-    """Generated code called `function` on the host: a sub-LM, a sub-agent or a tool; `call` numbers the run's calls."""
+    """Generated code called `function` on the host: a sub-LM, a child RLM, a sub-agent or a tool.
+
+    Args:
+        call: Numbers the calls of the run tree.
+        cell: Index of the node's cell that made it.
+        key: Digest of function and arguments.
+        batch: The call that this one is an item of.
+        arguments: What it was called with, shortened.
+    """
 
     tag: ClassVar[str] = "call_started"
     call: int
     cell: int
     function: str
+    key: str = ""
+    batch: int | None = None
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFinished(Event):
-    """The call ended; `error` is None where it succeeded. `usage` is that of the LM calls made for it."""
+    """The call ended.
+
+    Args:
+        error: None where it succeeded; for a batch, how many items failed.
+        usage: That of all LM calls made for it, a child's included.
+        answer: What generated code got, as the text of `sandbox.codec`: `["value", …]` or `["error", …]`. None for a
+            batch, which is the sum of its items, and for a call that was cancelled or not used.
+        recorded: Whether the answer is that of an earlier run of this record.
+    """
 
     tag: ClassVar[str] = "call_finished"
     call: int
@@ -120,11 +211,55 @@ class CallFinished(Event):
     seconds: float
     error: str | None
     usage: Usage
+    answer: str | None = None
+    recorded: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted(Event):
+    """The conversation had outgrown the LM's window: turns up to `turn` are shown as `summary` from now on."""
+
+    tag: ClassVar[str] = "compacted"
+    turn: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extracted(Event):
+    """An answer was drawn up from the record of a run that submitted none."""
+
+    tag: ClassVar[str] = "extracted"
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """A run that had been cut off goes on, after `turns` recorded turns of its root."""
+
+    tag: ClassVar[str] = "resumed"
+    turns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diverged(Event):
+    """A replayed turn did not do what the record says; the run went on live from there."""
+
+    tag: ClassVar[str] = "diverged"
+    turn: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Event):
+    """Somebody judged the run's answer; the last score counts."""
+
+    tag: ClassVar[str] = "scored"
+    score: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The run ended."""
+    """The RLM ended; `usage` is that of it and of all below it."""
 
     tag: ClassVar[str] = "run_finished"
     reason: TerminationReason
@@ -133,4 +268,18 @@ class RunFinished(Event):
     usage: Usage
 
 
-AnyEvent: TypeAlias = RunStarted | TurnStarted | Acted | CellFinished | CallStarted | CallFinished | RunFinished
+AnyEvent: TypeAlias = (
+    RunStarted
+    | TurnStarted
+    | LMCalled
+    | Acted
+    | CellFinished
+    | CallStarted
+    | CallFinished
+    | Compacted
+    | Extracted
+    | Resumed
+    | Diverged
+    | Scored
+    | RunFinished
+)
