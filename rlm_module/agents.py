@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import dspy
 from dspy.clients._deprecation import adapter_message_call
@@ -14,18 +15,30 @@ from dspy.primitives.code_interpreter import CodeInterpreterError
 from dspy.primitives.facade import CALL_TOOL, CONSTRUCT_TOOL, SIGNATURE_MARKER, FacadeInvocation, SandboxLM
 from dspy.signatures.signature import make_signature
 
-from rlm_module.budget import Ledger
-from rlm_module.calls import Calls, Spending
-from rlm_module.errors import SubcallError
-from rlm_module.runs import within_run
+from rlm_module.accounts import Account, current_account
+from rlm_module.calls import Calls, OpenCall
+from rlm_module.children import Children, ChildTask
+from rlm_module.errors import LimitReached
+from rlm_module.queries import bound
 from rlm_module.shown import harmless_value
 from rlm_module.subcalls import as_subcall_error
 from rlm_module.tools import HostTool
 from rlm_module.workers import result_of
 
-MakeChild: TypeAlias = "Callable[[type[dspy.Signature], Mapping[str, Any], Callable[[int], None], int], dspy.Module]"
-"""Builds the RLM of a sub-agent: its signature, the options that generated code asked for, what charges a number of
-calls, and how many are left."""
+_CHILD_OPTIONS = {"max_iters", "max_llm_calls", "max_output_chars", "tools", "verbose"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """A `dspy.RLM` of generated code, until it is called.
+
+    Args:
+        task: Its signature.
+        options: What generated code asked for.
+    """
+
+    task: type[dspy.Signature]
+    options: Mapping[str, Any]
 
 
 class SubAgents(FacadeInvocation):
@@ -33,37 +46,27 @@ class SubAgents(FacadeInvocation):
 
     Args:
         calls: Whose threads and ledger to use.
+        children: Opens an RLM.
         tools: The user's tools, which generated code may hand to its predictors by name.
         factory: Makes the interpreters of predictors that run code.
         lm: The LM of all of them; None for the one dspy is configured with.
-        make_child: Builds an RLM.
-        run_id: The run they belong to.
     """
 
     def __init__(
         self,
         calls: Calls,
+        children: Children,
         tools: Mapping[str, HostTool],
         factory: Callable[[], Any],
         lm: Any,
-        make_child: MakeChild,
-        run_id: str,
     ) -> None:
         self._host_calls = calls
-        self._make_child = make_child
-        self._run_id = run_id
-        self._host_tools = tools
-        super().__init__(
-            {name: self._routed(tool) for name, tool in tools.items()},
-            factory,
-            None,
-            lm=lm,
-            reserve=partial(_reserve, calls.ledger),
-        )
+        self._children = children
+        super().__init__({name: self._routed(tool) for name, tool in tools.items()}, factory, None, lm=lm)
         # One dspy tool for all of them, so that callbacks and status messages tell of sub-agents.
-        self._tool = dspy.Tool(self._call, name="sub_agent", desc="Runs a predictor that generated code built.")
-        calls.add(CONSTRUCT_TOOL, self._construct_parameters, "Builds a sub-agent.", self._answer_construct)
-        calls.add(CALL_TOOL, self._call_parameters, "Runs a sub-agent.", self._answer_call)
+        self._tool = dspy.Tool(self._run, name="sub_agent", desc="Runs a predictor that generated code built.")
+        calls.add(CONSTRUCT_TOOL, _construct, self._answer_construct)
+        calls.add(CALL_TOOL, _call, self._answer_call, is_ahead=True)
 
     def setup_code(self, *, at_first_use: bool) -> str:
         """The cell that gives the sandbox its `dspy`.
@@ -77,41 +80,49 @@ class SubAgents(FacadeInvocation):
         code = "\n".join([*assignments, recorder.code])
         return _AT_FIRST_USE.format(code=code) if at_first_use else code
 
-    def _answer_construct(self, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+    def _answer_construct(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         return self._host_calls.in_pool(partial(self.construct, *args, **kwargs))
 
-    def _answer_call(self, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
-        return self._host_calls.in_pool(partial(self._measured_call, spending, *args, **kwargs))
+    def _answer_call(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        given = bound(_call, args, kwargs)
+        handle, inputs = given["handle"], given["inputs"] or {}
+        predictor = self._predictors.get(handle)
+        if isinstance(predictor, _Child):
+            return self._children.open(opened, ChildTask(predictor.task, inputs, options=predictor.options))
+        return self._host_calls.in_pool(partial(self._charged, opened, handle, inputs))
 
-    def _measured_call(self, spending: Spending, handle: str, inputs: dict[str, Any] | None = None) -> Any:
+    def _charged(self, opened: OpenCall, handle: str, inputs: Mapping[str, Any]) -> Any:
         try:
-            with spending.measured("sub"), within_run(self._run_id):
+            with self._host_calls.account(opened, "sub", counts=True).scope():
                 return self._tool(handle=handle, inputs=inputs)
         except CodeInterpreterError as error:
             if isinstance(error.__cause__, dspy.LMError):
                 raise as_subcall_error(error.__cause__) from error
             raise
-        except dspy.AdapterParseError as error:
+        except (dspy.AdapterParseError, LimitReached) as error:
             raise as_subcall_error(error) from error
 
-    def _call(self, handle: Any, inputs: Any) -> Any:
+    def _run(self, handle: Any, inputs: Any) -> Any:
         # Optimizers read the trace to learn of the program's own predictors; these are the model's. Its inputs are
         # text from the sandbox, in which an adapter would expand dspy's marks.
         with dspy.context(trace=None, send_stream=None, allow_tool_async_sync_conversion=True):
-            return self.call(handle, harmless_value(inputs or {}))
+            return self.call(handle, harmless_value(inputs))
 
     def _lm_scope(self) -> contextlib.AbstractContextManager[Any]:
-        lm = self._lm if self._lm is not None else dspy.settings.lm
-        return contextlib.nullcontext() if lm is None else dspy.context(lm=ChargedLM(lm, self._reserve))
+        lm, account = self._lm if self._lm is not None else dspy.settings.lm, current_account()
+        assert account is not None
+        return contextlib.nullcontext() if lm is None else dspy.context(lm=AgentLM(lm, account))
 
     def _build_predictor(self, kind: str, signature: Any, kwargs: dict[str, Any] | None) -> Any:
         if kind != "RLM":
             return super()._build_predictor(kind, signature, kwargs)
-        options = {name: self._decode_tools(value) for name, value in (kwargs or {}).items()}
         marked = isinstance(signature, dict) and signature.get(SIGNATURE_MARKER)
         text, instructions = (signature["signature"], signature.get("instructions")) if marked else (signature, None)
-        ledger = self._host_calls.ledger
-        return self._make_child(make_signature(text, instructions), options, partial(_reserve, ledger), ledger.left)
+        task = make_signature(text, instructions)
+        options = {name: self._decode_tools(value) for name, value in (kwargs or {}).items()}
+        if unknown := sorted(options.keys() - _CHILD_OPTIONS):
+            raise TypeError(f"dspy.RLM in the sandbox takes no {', '.join(unknown)}; leave it out.")
+        return _Child(task, options) if self._children.is_open else dspy.Predict(task)
 
     def _routed(self, tool: HostTool) -> dspy.Tool:
         """The tool as a predictor may call it, which still runs it where it runs for cells."""
@@ -119,7 +130,10 @@ class SubAgents(FacadeInvocation):
         def run(**arguments: Any) -> Any:
             if tool.is_concurrent and not tool.is_async:
                 return tool.tool(**arguments)
-            return result_of(self._host_calls.call_tool(Spending(self._host_calls.ledger), tool, arguments))
+            account = current_account()
+            assert account is not None
+            opened = OpenCall(account.call or 0, 0, "", account.spending)
+            return result_of(self._host_calls.call_tool(opened, tool, arguments))
 
         original = tool.tool
         return dspy.Tool(
@@ -131,13 +145,13 @@ class SubAgents(FacadeInvocation):
             arg_desc=original.arg_desc,
         )
 
-    @staticmethod
-    def _construct_parameters(
-        kind: str, signature: Any, attr_name: str, kwargs: dict[str, Any] | None = None
-    ) -> None: ...
 
-    @staticmethod
-    def _call_parameters(handle: str, inputs: dict[str, Any] | None = None) -> None: ...
+def _construct(kind: str, signature: Any, attr_name: str, kwargs: dict[str, Any] | None = None) -> None:
+    """Builds a sub-agent."""
+
+
+def _call(handle: str, inputs: dict[str, Any] | None = None) -> None:
+    """Runs a sub-agent."""
 
 
 _AT_FIRST_USE = """\
@@ -155,14 +169,14 @@ dspy = _dspy_sys.modules["dspy"] = _DspyLater("dspy")
 """
 
 
-class ChargedLM(SandboxLM):
-    """An LM of which generated code's predictors may make calls, each charged to the ledger.
+class AgentLM(SandboxLM):
+    """An LM as the predictors of generated code may call it: with options that are harmless, and charged."""
 
-    dspy warns of OpenAI-style messages unless they come from one of its adapters, which it tells by the LM they were
-    made for. That is this one, so what it passes on has to be marked anew.
-    """
+    def __init__(self, lm: Any, account: Account) -> None:
+        super().__init__(account.lm(lm))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # dspy takes chat messages from an adapter only, which it tells by the LM that they were made for.
         with adapter_message_call(self._lm, kwargs.get("messages")):
             return super().__call__(*args, **kwargs)
 
@@ -182,10 +196,3 @@ class _Recorder:
 
     def execute(self, code: str, variables: Mapping[str, Any]) -> None:
         self.code, self.variables = code, variables
-
-
-def _reserve(ledger: Ledger, calls: int) -> None:
-    if ledger.reserve(calls) < calls:
-        raise SubcallError(
-            "budget", f"all {ledger.max_calls:,} sub-calls of this run are used up; go on with code alone"
-        )

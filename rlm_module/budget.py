@@ -1,73 +1,62 @@
-"""The ledger of a run tree: what may still be spent, and what was spent on which LM in which role."""
+"""What a run tree may spend."""
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rlm_module.events import Role, Usage
+from rlm_module.errors import InputError
+
+_EXTRACT_SHARE, _EXTRACT_SECONDS = 0.15, 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReport:
-    """The LM usage of a run and of all it started.
+class Budget:
+    """Limits of a whole run tree: an RLM, its sub-calls and its children. What is None is not limited.
 
     Args:
-        total: Everything together.
-        by_role: Split by what the calls were for; roles without a call are left out.
-        by_model: Split by model name.
+        cost_usd: US dollars.
+        tokens: Prompt and completion tokens together. A call answered from the LM's cache costs neither.
+        seconds: Wall time, after which the run ends with the best answer it can draw up.
+        prices: US dollars per million prompt tokens and per million completion tokens, by model name. It wins over
+            the prices that dspy and litellm know.
+        root_tokens: Longest reply of a turn in tokens, for an LM that sets no `max_tokens` itself. Only where cost or
+            tokens are limited: a reply has to have an end for its price to have one.
+        sub_tokens: The same for sub-calls and extraction.
+
+    Raises:
+        InputError: If a limit is not above 0.
     """
 
-    total: Usage = field(default_factory=Usage)
-    by_role: Mapping[Role, Usage] = field(default_factory=dict)
-    by_model: Mapping[str, Usage] = field(default_factory=dict)
+    cost_usd: float | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    root_tokens: int = 16_000
+    sub_tokens: int = 4_000
 
-
-class Ledger:
-    """Counts the sub-calls of a run tree against their limit and adds up usage; safe to share between threads.
-
-    Args:
-        max_calls: Sub-calls that the tree may make.
-    """
-
-    def __init__(self, max_calls: int) -> None:
-        self.max_calls = max_calls
-        self._used = 0
-        self._spent: dict[tuple[Role, str], Usage] = {}
-        self._lock = threading.Lock()
+    def __post_init__(self) -> None:
+        for name in ("cost_usd", "tokens", "seconds", "root_tokens", "sub_tokens"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise InputError(f"Budget's {name} must be above 0, not {value!r}; leave it out for no limit.")
+        for model, price in self.prices.items():
+            if len(price) != 2 or not all(amount >= 0 and math.isfinite(amount) for amount in price):
+                raise InputError(
+                    f"Budget's price of {model!r} must be two amounts of at least 0, US dollars per million prompt and "
+                    f"completion tokens, not {price!r}."
+                )
 
     @property
-    def left(self) -> int:
-        """Sub-calls that may still be made."""
-        return max(0, self.max_calls - self._used)
+    def limits_spending(self) -> bool:
+        """Whether a call has to be priced before it is made."""
+        return self.cost_usd is not None or self.tokens is not None
 
-    def reserve(self, calls: int = 1) -> int:
-        """Takes up to `calls` sub-calls out of what is left, before they are made.
+    @property
+    def extract_seconds(self) -> float:
+        """The part of `seconds` that is kept for drawing up an answer."""
+        return min(_EXTRACT_SECONDS, _EXTRACT_SHARE * self.seconds) if self.seconds is not None else 0.0
 
-        Returns:
-            How many of them may be made, from the first on.
-        """
-        with self._lock:
-            granted = min(calls, self.left)
-            self._used += granted
-            return granted
 
-    def settle(self, role: Role, spent: Mapping[str, Usage]) -> None:
-        """Books what calls of one role have used, by model."""
-        with self._lock:
-            for model, usage in spent.items():
-                key = role, model
-                self._spent[key] = self._spent.get(key, Usage()) + usage
-
-    def report(self) -> UsageReport:
-        """What has been spent up to now."""
-        total = Usage()
-        by_role: dict[Role, Usage] = {}
-        by_model: dict[str, Usage] = {}
-        with self._lock:
-            for (role, model), usage in self._spent.items():
-                total += usage
-                by_role[role] = by_role.get(role, Usage()) + usage
-                by_model[model] = by_model.get(model, Usage()) + usage
-        return UsageReport(total, by_role, by_model)
+UNLIMITED = Budget()

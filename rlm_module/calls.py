@@ -1,69 +1,69 @@
-"""What generated code may call on the host: sub-LMs, tools and sub-agents, each charged to the run's ledger."""
+"""What generated code may call on the host: sub-LMs, children, tools and sub-agents, each charged and recorded."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import hashlib
 import inspect
-import itertools
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 import dspy
 
-from rlm_module.budget import Ledger
+from rlm_module.accounts import Account, Spending
 from rlm_module.errors import SubcallError, describe
-from rlm_module.events import CallFinished, CallStarted, Role, Usage
-from rlm_module.journal import Journal
-from rlm_module.meter import Meter
+from rlm_module.events import CallFinished, CallStarted, Role
+from rlm_module.previews import one_line
 from rlm_module.sandbox.base import HostCall, HostFunction
+from rlm_module.sandbox.codec import CodecError, encode, encode_as_text
+from rlm_module.sandbox.host_calls import to_plain
 from rlm_module.shown import without_secrets
 from rlm_module.tools import HostTool, signature_text
-from rlm_module.workers import Coroutines, Crew
+from rlm_module.tree import Node, Tree
 
-_SUB_CALL_SECONDS = 1800.0
-"""Longest time that a sub-call may take: an LM has limits of its own, but any callable may stand in for one."""
-
-
-@dataclass(slots=True)
-class Spending:
-    """What one host call has used of LMs."""
-
-    ledger: Ledger
-    usage: Usage = field(default_factory=Usage)
-
-    @contextmanager
-    def measured(self, role: Role) -> Generator[Meter]:
-        """Books what the LM calls made within use."""
-        meter = Meter()
-        try:
-            with meter.scope():
-                yield meter
-        finally:
-            self.book(role, meter.spent)
-
-    def book(self, role: Role, spent: Mapping[str, Usage]) -> None:
-        """Adds usage by model to the ledger and to this call."""
-        self.ledger.settle(role, spent)
-        self.usage = sum(spent.values(), self.usage)
+_SHOWN_ARGUMENTS = 200
 
 
-Answer: TypeAlias = "Callable[[Spending, tuple[Any, ...], dict[str, Any]], Future[Any]]"
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A host call that is being answered.
+
+    Args:
+        number: Its number in the run tree.
+        cell: The cell that made it.
+        key: Digest of its function and arguments.
+        spending: What it has used of LMs.
+    """
+
+    number: int
+    cell: int
+    key: str
+    spending: Spending
+
+
+Answer: TypeAlias = "Callable[[OpenCall, tuple[Any, ...], dict[str, Any]], Future[Any]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A host function: its name and parameters, what it does, and how a call of it is answered without blocking."""
+    """A host function: its name and parameters, what it does, and how a call of it is answered without blocking.
+
+    Args:
+        is_ahead: Whether a call may be started before the program asks for it, since it has no side effects that
+            another one could see.
+        is_batch: Whether its calls are made of items, which are recorded instead of it.
+    """
 
     name: str
     signature: inspect.Signature
     doc: str
     answer: Answer
+    is_ahead: bool = False
+    is_batch: bool = False
 
     @property
     def host_function(self) -> HostFunction:
@@ -72,122 +72,191 @@ class Function:
 
 
 class Calls:
-    """Answers the host calls of one run; the `Dispatch` of its session.
+    """Answers the host calls of one RLM; the `Dispatch` of its session. What is on record is answered from there.
 
     Sub-LM calls run side by side on threads of their own. Sync tools run one at a time on one thread unless they are
-    marked as concurrent; what is async runs on the caller's loop. All see the context of the thread that made this.
+    marked as concurrent; what is async runs on the caller's loop. All see the context of the thread that made the tree.
 
     Args:
-        ledger: Where sub-calls are counted and usage is booked.
-        journal: Where calls are recorded.
-        concurrency: Sub-calls, or concurrent tools, in flight.
-        tool_seconds: Longest time a tool may take.
-        loop: The caller's event loop, where the caller is async.
-        prepare: Runs first on each thread.
+        tree: Whose threads, ledger and journal to use.
+        node: The RLM.
+        taken: Names of the user's; a function of ours that has one of them is left out.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        journal: Journal,
-        *,
-        concurrency: int,
-        tool_seconds: float,
-        loop: asyncio.AbstractEventLoop | None = None,
-        prepare: Callable[[], None] | None = None,
-    ) -> None:
-        self.ledger = ledger
+    def __init__(self, tree: Tree, node: Node, taken: Collection[str] = frozenset()) -> None:
+        self.tree = tree
+        self.node = node
+        self._taken = taken
         self.functions: dict[str, Function] = {}
-        self._journal = journal
-        self._context = contextvars.copy_context()
-        self._numbers = itertools.count(1)
-        self._tool_seconds = tool_seconds
-        self._pool = Crew("rlm-sub-calls", concurrency, limit=_SUB_CALL_SECONDS, prepare=prepare)
-        self._lane = Crew("rlm-tools", 1, limit=tool_seconds, prepare=prepare)
-        self._side_by_side = Crew("rlm-tools-concurrent", concurrency, limit=tool_seconds, prepare=prepare)
-        self.coroutines = Coroutines(loop, prepare)
-        self._gate = asyncio.Semaphore(concurrency)
 
     def __call__(self, call: HostCall) -> Future[Any]:
         """Starts to answer a host call."""
-        number, began = next(self._numbers), time.monotonic()
-        spending = Spending(self.ledger)
-        run_id, function = self._journal.run_id, call.function
-        self._journal.record(CallStarted(run_id=run_id, call=number, cell=call.cell, function=function))
+        function = self.functions[call.function]
+        key = digest(call.function, call.args, call.kwargs)
+        run = partial(function.answer, args=call.args, kwargs=call.kwargs)
+        shown = ", ".join([*map(one_line, call.args), *(f"{name}={one_line(v)}" for name, v in call.kwargs.items())])
+        return self.begin(call.function, call.cell, key, run, shown=shown, is_batch=function.is_batch)
 
-        def finished(done: Future[Any]) -> None:
-            seconds, error = time.monotonic() - began, _error_text(done)
-            self._journal.record(
+    def begin(
+        self,
+        function: str,
+        cell: int,
+        key: str,
+        run: Callable[[OpenCall], Future[Any]],
+        *,
+        shown: str = "",
+        batch: OpenCall | None = None,
+        is_batch: bool = False,
+    ) -> Future[Any]:
+        """Answers a call out of the record, or records it and makes it.
+
+        Args:
+            function: What is called.
+            cell: Where.
+            key: Digest of function and arguments.
+            run: Makes it.
+            shown: Its arguments for a reader.
+            batch: The call that it is an item of.
+            is_batch: Whether it has items itself.
+        """
+        known = self.tree.recording.answer(self.node.number, cell, function, key)
+        if known is not None:
+            return failed(known) if isinstance(known, Exception) else done(known[0])
+        journal, began = self.tree.journal, time.monotonic()
+        opened = OpenCall(self.tree.next_call(), cell, key, Spending(batch.spending if batch else self.node.spending))
+        journal.record(
+            CallStarted(
+                run_id=journal.run_id,
+                node=self.node.number,
+                call=opened.number,
+                cell=cell,
+                function=function,
+                key=key,
+                batch=batch.number if batch else None,
+                arguments=shown[:_SHOWN_ARGUMENTS],
+            )
+        )
+
+        def finished(settled: Future[Any]) -> None:
+            journal.record(
                 CallFinished(
-                    run_id=run_id, call=number, function=function, seconds=seconds, error=error, usage=spending.usage
+                    run_id=journal.run_id,
+                    node=self.node.number,
+                    call=opened.number,
+                    function=function,
+                    seconds=time.monotonic() - began,
+                    error=_error_text(settled),
+                    usage=opened.spending.usage,
+                    answer=None if is_batch or not journal.is_stored else _answer_text(settled),
                 )
             )
 
         try:
-            future = self.functions[function].answer(spending, call.args, call.kwargs)
+            future = run(opened)
         except Exception as error:
             future = failed(error)
         future.add_done_callback(finished)
         return future
 
-    def close(self) -> None:
-        """Abandons what is in flight and ends the threads."""
-        for crew in (self._pool, self._lane, self._side_by_side):
-            crew.close()
-        self.coroutines.close()
-
-    def add(self, name: str, template: Callable[..., Any], doc: str, answer: Answer) -> None:
-        """Offers a function to generated code; its parameters are the template's."""
+    def add(
+        self,
+        name: str,
+        template: Callable[..., Any],
+        answer: Answer,
+        *,
+        is_ahead: bool = False,
+        is_batch: bool = False,
+    ) -> None:
+        """Offers a function to generated code; its parameters and documentation are the template's."""
+        if name in self._taken:
+            return
         parameters = list(inspect.signature(template, eval_str=True).parameters.values())
-        self.functions[name] = Function(name, inspect.Signature(parameters), doc, answer)
+        signature, doc = inspect.Signature(parameters), inspect.getdoc(template) or ""
+        self.functions[name] = Function(name, signature, doc, answer, is_ahead, is_batch)
 
     def add_tool(self, tool: HostTool) -> None:
         """Offers a tool of the user's."""
-        self.functions[tool.name] = Function(tool.name, tool.signature, tool.doc, partial(self._answer_tool, tool))
+        answer = partial(self._answer_tool, tool)
+        self.functions[tool.name] = Function(tool.name, tool.signature, tool.doc, answer, tool.is_concurrent)
+
+    def account(self, opened: OpenCall, role: Role, *, counts: bool = False) -> Account:
+        """The account that a call's LM calls are charged to."""
+        return self.tree.account(role, self.node, call=opened.number, spending=opened.spending, counts=counts)
+
+    def take_allowance(self) -> None:
+        """Takes a sub-call out of what the RLM may make.
+
+        Raises:
+            SubcallError: If there is none left.
+        """
+        if not self.node.allowance.reserve():
+            raise _used_up(self.node)
+
+    def check_allowance(self) -> None:
+        """The same, but leaves it there."""
+        if not self.node.allowance.left:
+            raise _used_up(self.node)
 
     def in_pool(self, run: Callable[[], Any]) -> Future[Any]:
         """Runs a sub-call on a thread."""
-        return self._pool.submit(run, self._context, label="the sub-call")
+        return self.tree.lm_calls.submit(run, self.tree.context, label="the sub-call")
 
     def on_loop(self, run: Callable[[], Any]) -> Future[Any]:
         """Awaits a sub-call on the caller's loop, as many at a time as on threads."""
 
         async def gated() -> Any:
-            async with self._gate:
+            async with self.tree.gate:
                 return await run()
 
-        return self.coroutines.submit(gated(), self._context)
+        return self.tree.coroutines.submit(gated(), self.tree.context)
 
-    def call_tool(self, spending: Spending, tool: HostTool, arguments: dict[str, Any]) -> Future[Any]:
+    def call_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Future[Any]:
         """Runs a tool where tools of its kind run."""
+        tree = self.tree
         if tool.is_async:
-            return self.coroutines.submit(self._await_tool(spending, tool, arguments), self._context)
-        crew = self._side_by_side if tool.is_concurrent else self._lane
-        run = partial(self._run_tool, spending, tool, arguments)
-        return crew.submit(run, self._context, label=f"the tool {tool.name}")
+            return tree.coroutines.submit(self._await_tool(opened, tool, arguments), tree.context)
+        crew = tree.concurrent_tools if tool.is_concurrent else tree.tools
+        run = partial(self._run_tool, opened, tool, arguments)
+        return crew.submit(run, tree.context, label=f"the tool {tool.name}")
 
     def _answer_tool(
-        self, tool: HostTool, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, tool: HostTool, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
-        return self.call_tool(spending, tool, tool.bind(args, kwargs))
+        return self.call_tool(opened, tool, tool.bind(args, kwargs))
 
-    def _run_tool(self, spending: Spending, tool: HostTool, arguments: dict[str, Any]) -> Any:
+    def _run_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         # A sync function may still return a coroutine (a lambda around an async one); dspy then runs it here.
-        with spending.measured("tool"), dspy.context(allow_tool_async_sync_conversion=True):
+        with self.account(opened, "tool").scope(), dspy.context(allow_tool_async_sync_conversion=True):
             return tool.tool(**arguments)
 
-    async def _await_tool(self, spending: Spending, tool: HostTool, arguments: dict[str, Any]) -> Any:
-        limit = asyncio.timeout(self._tool_seconds)
+    async def _await_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
+        limit = asyncio.timeout(self.tree.tool_seconds)
         try:
-            with spending.measured("tool"):
+            with self.account(opened, "tool").scope():
                 async with limit:
                     return await tool.tool.acall(**arguments)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise TimeoutError(
-                f"the tool {tool.name} took longer than {self._tool_seconds:g} s and was cancelled"
+                f"the tool {tool.name} took longer than {self.tree.tool_seconds:g} s and was cancelled"
             ) from None
+
+
+def digest(function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """What equal calls share."""
+    try:
+        request = encode([function, list(args), dict(kwargs)], to_plain)
+    except CodecError:  # out of an interpreter that shares the host's memory
+        request = repr((function, args, kwargs)).encode()
+    return hashlib.sha256(request).hexdigest()
+
+
+def done(value: Any) -> Future[Any]:
+    """A future that has its result."""
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
 
 
 def failed(error: BaseException) -> Future[Any]:
@@ -197,12 +266,31 @@ def failed(error: BaseException) -> Future[Any]:
     return future
 
 
-def _error_text(done: Future[Any]) -> str | None:
-    if done.cancelled():
+def _used_up(node: Node) -> SubcallError:
+    return SubcallError(
+        "budget", f"all {node.allowance.limit:,} sub-calls of this run are used up; go on with code alone"
+    )
+
+
+def _answer_text(settled: Future[Any]) -> str | None:
+    """What generated code gets, for the record; None where it gets nothing."""
+    if settled.cancelled():
+        return None
+    error = settled.exception()
+    if isinstance(error, Exception):
+        return encode_as_text(["error", error if isinstance(error, SubcallError) else without_secrets(describe(error))])
+    try:
+        return encode_as_text(["value", settled.result()], to_plain)
+    except Exception:  # a value of the user's may do anything when it is looked at
+        return encode_as_text(["value", str(settled.result())])
+
+
+def _error_text(settled: Future[Any]) -> str | None:
+    if settled.cancelled():
         return "cancelled"
-    error = done.exception()
+    error = settled.exception()
     if error is not None:
         return str(error) if isinstance(error, SubcallError) else without_secrets(describe(error))
-    result = done.result()
+    result = settled.result()
     failures = [item for item in result if isinstance(item, SubcallError)] if isinstance(result, list) else []
     return f"{len(failures)} of {len(result)} failed, first with {failures[0]}" if failures else None

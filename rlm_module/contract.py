@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,8 @@ class Contract:
         task: The RLM's signature.
         functions: Host functions that cells may call, by name.
         tools: Those of them that are the user's.
-        models: Names that `llm_query` takes as `model`.
+        models: Names that sub-calls take as `model`, each with its price in words.
+        opens_children: Whether `rlm_query` opens child RLMs.
         max_iters: Turns.
         max_llm_calls: Sub-calls.
         max_output_chars: Characters of a cell's output that are shown.
@@ -37,7 +38,8 @@ class Contract:
     task: type[dspy.Signature]
     functions: Mapping[str, Function]
     tools: Mapping[str, HostTool]
-    models: Collection[str]
+    models: Mapping[str, str]
+    opens_children: bool
     max_iters: int
     max_llm_calls: int
     max_output_chars: int
@@ -93,7 +95,9 @@ class Contract:
                 "A failed call raises an error. In a batch, a dict with `error` and `message` stands in its place."
             )
         if self.models:
-            lines.append(f"`model` may be one of: {', '.join(repr(name) for name in self.models)}.")
+            named = (f"{name!r} ({price})" if price else repr(name) for name, price in self.models.items())
+            dollars = " (US dollars per million prompt / completion tokens)" if any(self.models.values()) else ""
+            lines.append(f"`model` may be one of{dollars}: {', '.join(named)}.")
         return "\n".join(lines)
 
     def _tools(self) -> str:

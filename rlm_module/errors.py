@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, NoReturn
 
+Limit = Literal["cost", "tokens", "seconds", "calls"]
 SubcallErrorKind = Literal["budget", "context_window", "refusal", "truncated", "unparsable", "timeout", "lm", "invalid"]
 
 
 def describe(error: BaseException) -> str:
     """Type and text of an error, whatever its own `__str__` does."""
+    if isinstance(error, RecordedError):
+        return str(error)
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:
@@ -35,6 +38,18 @@ class FatalError(RLMError):
         self.partial = partial
 
 
+class LimitReached(RLMError):
+    """A limit of the run tree leaves no room for what was about to be done; it ends the run with what was found.
+
+    Args:
+        limit: Which: money, tokens, time, or number of calls.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(f"the budget's {limit} are used up" if limit != "cost" else "the budget's money is used up")
+        self.limit: Limit = limit
+
+
 class SandboxError(FatalError):
     """The sandbox could not be started, or could not be kept alive."""
 
@@ -45,6 +60,10 @@ class InputError(FatalError, ValueError):
 
 class RecoverableError(RLMError):
     """A failure that is shown to the model, which may mend it in its next turn."""
+
+
+class RecordedError(RecoverableError):
+    """An error that a host call of a resumed run had; its text is what `describe` made of it then."""
 
 
 class SubcallError(RecoverableError, RuntimeError):

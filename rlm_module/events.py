@@ -138,11 +138,13 @@ class Acted(Event):
     """The root LM answered; `code` is empty where its reply held none.
 
     Args:
+        request: What it was asked, word for word.
         language: The language its code was marked as, where that is not Python.
     """
 
     tag: ClassVar[str] = "acted"
     turn: int
+    request: str = ""
     reasoning: str
     code: str
     language: str | None = None
@@ -202,7 +204,6 @@ class CallFinished(Event):
         usage: That of all LM calls made for it, a child's included.
         answer: What generated code got, as the text of `sandbox.codec`: `["value", …]` or `["error", …]`. None for a
             batch, which is the sum of its items, and for a call that was cancelled or not used.
-        recorded: Whether the answer is that of an earlier run of this record.
     """
 
     tag: ClassVar[str] = "call_finished"
@@ -212,7 +213,6 @@ class CallFinished(Event):
     error: str | None
     usage: Usage
     answer: str | None = None
-    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

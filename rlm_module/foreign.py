@@ -66,9 +66,16 @@ class ForeignSession:
         done.set_result(None)
         return done
 
-    def execute(self, code: str) -> Future[CellResult]:
-        """See `Session.execute`."""
+    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+        """See `Session.execute`. The clock is the interpreter's own."""
         return self._thread.submit(lambda: self._execute(code))
+
+    def lose(self, names: tuple[str, ...]) -> Future[None]:
+        """See `Session.lose`."""
+        self._cell += 1
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
     def close(self) -> None:
         """See `Session.close`. An interpreter that does not come back from a cell is left to itself."""

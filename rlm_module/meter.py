@@ -18,13 +18,20 @@ class Meter(UsageTracker):
 
     dspy reports a finished call twice, on the thread that made it: its usage to the tracker, unless the reply came
     from the cache, then a history entry with the cost to each calling module. The meter stands in both places.
+
+    Args:
+        owner: Whose books it is for. Meters of the same owner around it don't learn of what it measures, so that
+            nothing is booked twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
         super().__init__()
+        self.owner = owner
         self.history = _Entries(self)
         self.last_entry: Mapping[str, Any] | None = None
-        self._outer: UsageTracker | None = dspy.settings.usage_tracker
+        self.outer: UsageTracker | None = dspy.settings.usage_tracker
+        while isinstance(self.outer, Meter) and self._is_sibling(self.outer):
+            self.outer = self.outer.outer
         self._spent: dict[str, Usage] = {}
         self._unpriced: dict[int, Mapping[str, Any]] = {}
         self._lost = 0
@@ -37,7 +44,8 @@ class Meter(UsageTracker):
     @contextmanager
     def scope(self) -> Generator[Meter]:
         """Measures the calls made within, in this context and in copies of it."""
-        modules = [*(dspy.settings.caller_modules or []), self]
+        callers = dspy.settings.caller_modules or []
+        modules = [*(caller for caller in callers if not self._is_sibling(caller)), self]
         with dspy.context(usage_tracker=self, caller_modules=modules):
             yield self
 
@@ -58,8 +66,8 @@ class Meter(UsageTracker):
 
     def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
         """Takes in the usage of a call that was paid for."""
-        if self._outer is not None:
-            self._outer.add_usage(lm, usage_entry)
+        if self.outer is not None:
+            self.outer.add_usage(lm, usage_entry)
         with self._lock:
             self._lost += self._unpriced.pop(threading.get_ident(), None) is not None
             self._unpriced[threading.get_ident()] = usage_entry
@@ -77,6 +85,9 @@ class Meter(UsageTracker):
                 self._add(entry["model"], Usage(cost_usd=entry.get("cost")))
             else:
                 self._add(entry["model"], Usage(calls=1, cached_calls=1))
+
+    def _is_sibling(self, other: object) -> bool:
+        return isinstance(other, Meter) and other.owner is not None and other.owner is self.owner
 
     def _add(self, model: str, usage: Usage) -> None:
         self._spent[model] = self._spent.get(model, Usage()) + usage
@@ -97,4 +108,8 @@ class _Entries:
 
 def _tokens(usage: Mapping[str, Any], *kinds: str) -> int:
     """Tokens of a usage entry, which names them by provider: `prompt_tokens`, `input_tokens`."""
-    return next((int(usage[f"{kind}_tokens"]) for kind in kinds if usage.get(f"{kind}_tokens") is not None), 0)
+    found = next((usage[f"{kind}_tokens"] for kind in kinds if usage.get(f"{kind}_tokens") is not None), 0)
+    try:
+        return max(0, int(found))
+    except (TypeError, ValueError, OverflowError):  # providers have been seen to report anything
+        return 0

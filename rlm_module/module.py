@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
 
-from rlm_module.agents import ChargedLM
+from rlm_module.budget import UNLIMITED, Budget
 from rlm_module.errors import InputError
-from rlm_module.execution import Execution, Plan
 from rlm_module.interpreter import Sandbox
+from rlm_module.plan import Plan, Predictors
 from rlm_module.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.root import RootRun
 from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
 from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool, check_names, normalize_tools
-
-_CHILD_OPTIONS = {"max_iters", "max_llm_calls", "max_output_chars", "tools", "verbose"}
 
 
 class _SharedModels:
@@ -49,10 +49,16 @@ class RLM(dspy.Module):
         sub_lm: LM of sub-calls; any callable that takes a prompt will do. Default: the root's.
         interpreter_factory: Makes a new interpreter for each run. Default: the one dspy is configured with, else
             `Sandbox`.
-        max_depth: 1 for sub-LM calls and sub-agents, 0 for a REPL without them.
+        max_depth: Depth of the run tree, as the paper counts it: 0 for a REPL alone, 1 for sub-LM calls, 2 and more
+            for child RLMs (`rlm_query`), whose own children are sub-LM calls at last.
         sub_lms: More LMs for sub-calls, by the names that generated code chooses them by.
-        concurrency: Sub-calls in flight at once.
+        budget: What the whole tree may cost, in money, tokens and time.
+        concurrency: Sub-calls in flight at once, in the whole tree.
         tool_seconds: Longest time in seconds that a tool may take.
+        journal: Folder in which each run is recorded, to be resumed, shown, replayed and exported. Default: runs are
+            kept in memory only.
+        escalate_to: A name of `sub_lms`: that LM takes the turn after three cells in a row that failed.
+        compact_at: Share of the root LM's context window at which older turns are shortened.
 
     Raises:
         InputError: If a limit or a name makes no sense.
@@ -73,13 +79,16 @@ class RLM(dspy.Module):
         *,
         max_depth: int = 1,
         sub_lms: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
         concurrency: int = 16,
         tool_seconds: float = 180.0,
+        journal: str | Path | None = None,
+        escalate_to: str | None = None,
+        compact_at: float = 0.8,
     ) -> None:
         super().__init__()
-        if max_depth not in (0, 1):
-            raise InputError(f"max_depth must be 0 (a REPL alone) or 1 (with sub-LM calls), not {max_depth!r}.")
         for name, value, least in (
+            ("max_depth", max_depth, 0),
             ("max_iters", max_iters, 1),
             ("max_llm_calls", max_llm_calls, 0),
             ("max_output_chars", max_output_chars, 1),
@@ -87,6 +96,10 @@ class RLM(dspy.Module):
         ):
             if value < least:
                 raise InputError(f"{name} must be at least {least}, not {value!r}.")
+        if not 0 < compact_at <= 1:
+            raise InputError(f"compact_at is a share of the window, above 0 and at most 1, not {compact_at!r}.")
+        if escalate_to is not None and escalate_to not in (sub_lms or {}):
+            raise InputError(f"escalate_to names no LM of sub_lms: {escalate_to!r}; add it there.")
         if interpreter_factory is not None:
             _check_factory(interpreter_factory)
         self.max_iters = max_iters
@@ -96,6 +109,10 @@ class RLM(dspy.Module):
         self.max_depth = max_depth
         self.concurrency = concurrency
         self.tool_seconds = tool_seconds
+        self.budget = budget or UNLIMITED
+        self.journal = None if journal is None else Path(journal)
+        self.escalate_to = escalate_to
+        self.compact_at = compact_at
         self._models = _SharedModels(sub_lm, sub_lms or {})
         self._interpreter_factory = interpreter_factory
         self._tools = normalize_tools(tools)
@@ -152,13 +169,14 @@ class RLM(dspy.Module):
             SandboxError: If the sandbox cannot be started or kept alive.
             FatalError: If the run ends without an answer; its `.partial` is the run.
         """
-        return Execution(self._plan(interpreter_factory, inputs)).run()
+        return RootRun(self, self._plan(interpreter_factory, inputs)).run()
 
     async def aforward(
         self, *, interpreter_factory: Callable[[], CodeInterpreter] | None = None, **inputs: Any
     ) -> RunPrediction:
         """The same without blocking the event loop; cancelling it ends the sandbox and all that is in flight."""
-        return await Execution(self._plan(interpreter_factory, inputs), asyncio.get_running_loop()).arun()
+        plan = self._plan(interpreter_factory, inputs)
+        return await RootRun(self, plan, asyncio.get_running_loop()).arun()
 
     def _plan(self, factory: Callable[[], CodeInterpreter] | None, inputs: Mapping[str, Any]) -> Plan:
         if factory is not None:
@@ -171,22 +189,24 @@ class RLM(dspy.Module):
         candidates = (self._models.sub_lm, root_lm, dspy.settings.lm)
         sub_lm = next((lm for lm in candidates if lm is not None), None)
         return Plan(
-            module=self,
             task=self._task,
             inputs=_complete(self._task, inputs),
-            act=self.generate_action,
-            act_signature=self._act_signature(),
-            extract=self.extract,
+            predictors=Predictors(self.generate_action, self._act_signature(), self.extract),
+            child_predictors=self._child_predictors,
             factory=factory or self._interpreter_factory or dspy.settings.get("interpreter_factory") or Sandbox,
             tools={name: HostTool.of(tool) for name, tool in self._tools.items()},
             models=Models(sub_lm, self._models.named) if self.max_depth else None,
-            make_child=self._child,
+            max_depth=self.max_depth,
             max_iters=self.max_iters,
             max_llm_calls=self.max_llm_calls,
             max_output_chars=self.max_output_chars,
             concurrency=self.concurrency,
             tool_seconds=self.tool_seconds,
             verbose=self.verbose,
+            budget=self.budget,
+            escalate_to=self.escalate_to,
+            compact_at=self.compact_at,
+            journal=self.journal,
         )
 
     def _act_signature(self) -> type[dspy.Signature] | None:
@@ -196,25 +216,13 @@ class RLM(dspy.Module):
         own = getattr(self.generate_action, "signature", None)
         return own if own is not None else act_signature(self._task)
 
-    def _child(
-        self, signature: type[dspy.Signature], options: Mapping[str, Any], reserve: Callable[[int], None], left: int
-    ) -> RLM:
-        """The RLM of a sub-agent: what generated code asked for, within the limits of this one."""
-        if unknown := sorted(options.keys() - _CHILD_OPTIONS):
-            raise TypeError(f"dspy.RLM in the sandbox takes no {', '.join(unknown)}; leave it out.")
-        child = RLM(
-            signature,
-            max_iters=min(options.get("max_iters", self.max_iters), self.max_iters),
-            max_llm_calls=min(options.get("max_llm_calls", left), left),
-            max_output_chars=min(options.get("max_output_chars", self.max_output_chars), self.max_output_chars),
-            verbose=self.verbose,
-            tools=options.get("tools", list(self._tools.values())),
-            interpreter_factory=self._interpreter_factory,
-            sub_lms={name: ChargedLM(lm, reserve) for name, lm in self._models.named.items()},
-            concurrency=self.concurrency,
-            tool_seconds=self.tool_seconds,
-        )
-        return child
+    def _child_predictors(self, task: type[dspy.Signature]) -> Predictors:
+        """What speaks for a child: the same strategy, without demos of another task."""
+        signature = act_signature(task)
+        strategy = getattr(getattr(self.generate_action, "signature", None), "instructions", None)
+        if isinstance(self.generate_action, ActPredict) and strategy:
+            signature = signature.with_instructions(strategy)
+        return Predictors(ActPredict(signature), signature, ExtractPredict(extract_signature(task)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_task": pack_signature(self._task)}

@@ -11,6 +11,7 @@ import dspy
 from dspy.signatures.signature import make_signature
 from pydantic_core import to_jsonable_python
 
+from rlm_module.accounts import current_account
 from rlm_module.adapters import current_adapter, demo_turns, outputs_adapter, turn_adapter
 from rlm_module.errors import InputError
 
@@ -81,12 +82,17 @@ class LearnedPredict(dspy.Predict):
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once."""
         with dspy.context(adapter=self._adapter()):
-            return super().forward(**kwargs)
+            return super().forward(**self._charged(kwargs))
 
     async def aforward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once, and awaits it."""
         with dspy.context(adapter=self._adapter()):
-            return await super().aforward(**kwargs)
+            return await super().aforward(**self._charged(kwargs))
+
+    def _charged(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Within a run its LM is one whose calls are charged to the run."""
+        account, lm = current_account(), kwargs.get("lm") or self.lm or dspy.settings.lm
+        return kwargs if account is None or lm is None else {**kwargs, "lm": account.lm(lm)}
 
 
 class ActPredict(LearnedPredict):

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import dspy
 
-from rlm_module.calls import Calls, Spending, failed
+from rlm_module.accounts import PaidLM, current_account
+from rlm_module.calls import Calls, OpenCall, digest
 from rlm_module.errors import SubcallError
-from rlm_module.events import Usage
-from rlm_module.meter import Meter
+from rlm_module.previews import one_line
 from rlm_module.shown import encodable
-from rlm_module.subcalls import Models, as_subcall_error, is_async_only, model_name, reply_text
+from rlm_module.subcalls import Models, as_subcall_error, is_async_only, reply_text
 
-_MAX_BATCH = 10_000
+MAX_BATCH = 10_000
 
 
 def _llm_query(prompt: str, model: str | None = None) -> str:  # pyright: ignore[reportReturnType] - a template
@@ -46,79 +45,98 @@ class Queries:
         # A dspy tool, so that callbacks and status messages tell of sub-calls as of any other. Its arguments have been
         # checked before, and without types it costs next to nothing.
         self._tool = dspy.Tool(self._ask, name="llm_query", desc=_llm_query.__doc__)
-        calls.add("llm_query", _llm_query, _llm_query.__doc__ or "", self.single)
-        calls.add("llm_query_batched", _llm_query_batched, _llm_query_batched.__doc__ or "", self.batch)
+        calls.add("llm_query", _llm_query, self._single, is_ahead=True)
+        calls.add("llm_query_batched", _llm_query_batched, self._batch, is_batch=True)
 
-    def single(self, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
-        """Answers one prompt."""
-        given = _bind(_llm_query, args, kwargs)
+    def ask(self, opened: OpenCall, prompt: str, model: str | None) -> Future[Any]:
+        """Asks one prompt, for which a sub-call has been reserved."""
+        if is_async_only(self._models.find(model)):
+            return self._calls.on_loop(partial(self._aquery, opened, prompt, model))
+        return self._calls.in_pool(partial(self._query, opened, prompt, model))
+
+    def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        given = bound(_llm_query, args, kwargs)
         prompt, model = _checked(given["prompt"]), given["model"]
         self._models.find(model)
-        if not self._calls.ledger.reserve(1):
-            raise self._over_budget()
-        return self._start(spending, prompt, model)
+        self._calls.take_allowance()
+        return self.ask(opened, prompt, model)
 
-    def batch(self, spending: Spending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
-        """Answers many; those over what is left of the ledger are refused, the others are asked."""
-        given = _bind(_llm_query_batched, args, kwargs)
+    def _batch(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Those over what is left of the ledger are refused, the others are asked."""
+        given = bound(_llm_query_batched, args, kwargs)
         prompts, model = given["prompts"], given["model"]
-        if not isinstance(prompts, (list, tuple)):
-            raise SubcallError("invalid", f"llm_query_batched takes a list of prompts, not {type(prompts).__name__}")
-        if len(prompts) > _MAX_BATCH:
-            raise SubcallError("invalid", f"a batch holds at most {_MAX_BATCH:,} prompts; make several")
         self._models.find(model)
-        checked = [_attempt(_checked, prompt) for prompt in prompts]
-        granted = self._calls.ledger.reserve(sum(isinstance(prompt, str) for prompt in checked))
-        futures: list[Future[Any]] = []
-        for prompt in checked:
-            if not isinstance(prompt, str):
-                futures.append(failed(prompt))
-            elif granted:
-                granted -= 1
-                futures.append(self._start(spending, prompt, model))
-            else:
-                futures.append(failed(self._over_budget()))
-        return gathered(futures)
 
-    def _over_budget(self) -> SubcallError:
-        limit = self._calls.ledger.max_calls
-        return SubcallError("budget", f"all {limit:,} sub-calls of this run are used up; go on with code alone")
+        def item(prompt: Any) -> Callable[[OpenCall], Future[Any]]:
+            def run(part: OpenCall) -> Future[Any]:
+                text = _checked(prompt)
+                self._calls.take_allowance()
+                return self.ask(part, text, model)
 
-    def _start(self, spending: Spending, prompt: str, model: str | None) -> Future[Any]:
-        if is_async_only(self._models.find(model)):
-            return self._calls.on_loop(partial(self._aquery, spending, prompt, model))
-        return self._calls.in_pool(partial(self._query, spending, prompt, model))
+            return run
 
-    def _query(self, spending: Spending, prompt: str, model: str | None) -> str:
-        with self._booked(spending, model) as meter:
-            return reply_text(self._tool(prompt=prompt, model=model), meter.last_entry)
+        return batched(self._calls, opened, "llm_query", prompts, item, model=model)
 
-    async def _aquery(self, spending: Spending, prompt: str, model: str | None) -> str:
-        with self._booked(spending, model) as meter:
-            return reply_text(await self._tool.acall(prompt=prompt, model=model), meter.last_entry)
-
-    @contextmanager
-    def _booked(self, spending: Spending, model: str | None) -> Generator[Meter]:
-        """Measures a sub-call and types its failure. Of an LM that is not dspy's, only the call itself is known."""
+    def _query(self, opened: OpenCall, prompt: str, model: str | None) -> str:
         try:
-            with spending.measured("sub") as meter:
-                yield meter
+            with self._calls.account(opened, "sub").scope():
+                return self._tool(prompt=prompt, model=model)
         except Exception as error:
             raise as_subcall_error(error) from error
-        if not meter.spent:
-            spending.book("sub", {model_name(self._models.find(model)): Usage(calls=1, cost_usd=None)})
+
+    async def _aquery(self, opened: OpenCall, prompt: str, model: str | None) -> str:
+        try:
+            with self._calls.account(opened, "sub").scope():
+                return await self._tool.acall(prompt=prompt, model=model)
+        except Exception as error:
+            raise as_subcall_error(error) from error
 
     def _ask(self, prompt: Any, model: Any) -> Any:
-        lm = self._models.find(model)
+        lm, account = self._models.find(model), current_account()
+        assert account is not None
+        paid = account.lm(lm)
+        if is_async_only(lm):
+            return _areply(paid, prompt)
         # A listener waits for the root's fields; what sub-calls say must not end up in them.
         with dspy.context(send_stream=None):
-            if not is_async_only(lm):
-                return lm(prompt)
-        return self._aask(lm, prompt)
+            return reply_text(paid(prompt), paid.last_entry)
 
-    async def _aask(self, lm: Any, prompt: str) -> Any:
-        with dspy.context(send_stream=None):
-            return await (lm.acall(prompt) if isinstance(lm, dspy.BaseLM) else lm(prompt))
+
+async def _areply(lm: PaidLM, prompt: str) -> str:
+    with dspy.context(send_stream=None):
+        return reply_text(await lm.acall(prompt), lm.last_entry)
+
+
+def batched(
+    calls: Calls,
+    opened: OpenCall,
+    function: str,
+    items: Any,
+    item: Callable[[Any], Callable[[OpenCall], Future[Any]]],
+    **shared: Any,
+) -> Future[Any]:
+    """Answers a batch, item by item as calls of the function that takes one.
+
+    Args:
+        calls: Who answers.
+        opened: The batch.
+        function: What the items are calls of.
+        items: A list.
+        item: Makes of one item what starts it.
+        **shared: What else tells its items from those of another batch.
+    """
+    if not isinstance(items, (list, tuple)):
+        raise SubcallError("invalid", f"{function}_batched takes a list, not {type(items).__name__}")
+    if len(items) > MAX_BATCH:
+        raise SubcallError("invalid", f"a batch holds at most {MAX_BATCH:,} items; make several")
+    return gathered(
+        [
+            calls.begin(
+                function, opened.cell, digest(function, (one,), shared), item(one), shown=one_line(one), batch=opened
+            )
+            for one in items
+        ]
+    )
 
 
 def gathered(futures: Sequence[Future[Any]]) -> Future[Any]:
@@ -153,7 +171,12 @@ def _result(future: Future[Any]) -> Any:
     return as_subcall_error(error) if isinstance(error, Exception) else SubcallError("lm", repr(error))
 
 
-def _bind(template: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound(template: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, defaults included.
+
+    Raises:
+        SubcallError: If they don't fit the template.
+    """
     try:
         bound = inspect.signature(template).bind(*args, **kwargs)
     except TypeError as error:
@@ -170,10 +193,3 @@ def _checked(prompt: Any) -> str:
     if not prompt.strip():
         raise SubcallError("invalid", "the prompt is empty; put a question and the text it is about into it")
     return encodable(prompt)
-
-
-def _attempt(check: Callable[[Any], str], prompt: Any) -> str | SubcallError:
-    try:
-        return check(prompt)
-    except SubcallError as error:
-        return error

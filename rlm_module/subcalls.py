@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 from dspy.lm15 import RefusalPart, Response
 
-from rlm_module.errors import SubcallError, SubcallErrorKind, describe
+from rlm_module.errors import LimitReached, SubcallError, SubcallErrorKind, describe
 from rlm_module.shown import without_secrets
 
 _REFUSED = ("content_filter", "content_policy", "safety", "refusal")
@@ -71,7 +71,7 @@ def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
     """
     response = reply if isinstance(reply, Response) else (entry or {}).get("response")
     reason = _finish_reason(response)
-    text = _text(reply)
+    text = text_of(reply)
     if reason == "content_filter" or _refusals(response):
         raise SubcallError("refusal", _refusals(response) or "the model's provider filtered the reply; rephrase it")
     if reason == "length":
@@ -88,6 +88,8 @@ def as_subcall_error(error: Exception) -> SubcallError:
     """The typed failure that generated code sees for whatever a sub-call raised."""
     if isinstance(error, SubcallError):
         return error
+    if isinstance(error, LimitReached):
+        return SubcallError("budget", f"{error}; go on with code alone, or submit what you have")
     kind: SubcallErrorKind = "lm"
     if isinstance(error, dspy.ContextWindowExceededError):
         kind = "context_window"
@@ -100,7 +102,8 @@ def as_subcall_error(error: Exception) -> SubcallError:
     return SubcallError(kind, without_secrets(describe(error))[:_MESSAGE_CHARS])
 
 
-def _text(reply: Any) -> str | None:
+def text_of(reply: Any) -> str | None:
+    """The text of whatever calling an LM returned, None if it holds none."""
     if isinstance(reply, Response):
         reply = reply.text
     elif isinstance(reply, list) and reply:

@@ -92,6 +92,7 @@ class CellResult:
         error: Why the cell failed, or None.
         final: The fields of the first accepted SUBMIT call, or None.
         seconds: Wall time from sending the cell to its result, waiting for host calls included.
+        unused: Host calls that were started early and that the cell then did not ask for.
     """
 
     stdout: str = ""
@@ -100,6 +101,7 @@ class CellResult:
     error: CellError | None = None
     final: dict[str, Any] | None = None
     seconds: float = 0.0
+    unused: int = 0
 
     @property
     def text(self) -> str:
@@ -129,9 +131,16 @@ class Session(Protocol):
         """
         ...
 
-    def execute(self, code: str) -> Future[CellResult]:
+    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
         """Runs one cell in the session's one namespace. Fails with SandboxError when the session is lost; whatever
-        the code itself does wrong is in `CellResult.error`.
+        the code itself does wrong is in `CellResult.error`. Where the session can, the cell's clock begins at
+        `started` (Unix seconds), which is given when a cell is run that has run before.
+        """
+        ...
+
+    def lose(self, names: tuple[str, ...]) -> Future[None]:
+        """Takes the place of a cell that has run before and was interrupted: it is not run, and what it assigned is
+        gone.
         """
         ...
 

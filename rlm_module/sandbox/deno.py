@@ -106,9 +106,13 @@ class DenoSession:
         """See `Session.load`."""
         return submit(self._load(Loaded(name, value)))
 
-    def execute(self, code: str) -> Future[CellResult]:
+    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
         """See `Session.execute`."""
-        return submit(self._execute(code))
+        return submit(self._execute(code, time.time() if started is None else started))
+
+    def lose(self, names: tuple[str, ...]) -> Future[None]:
+        """See `Session.lose`."""
+        return submit(self._lose(names))
 
     def close(self) -> None:
         """See `Session.close`."""
@@ -198,9 +202,18 @@ class DenoSession:
         except CodecError as error:
             raise InputError(f"Input {step.name!r}: {error}.") from None
 
-    async def _execute(self, code: str) -> CellResult:
+    async def _lose(self, names: tuple[str, ...]) -> None:
+        try:
+            await self._revive()
+            await self._ask(Kind.FORGET, encode(list(names)))
+        except _Ended as ended:
+            raise SandboxError(f"The sandbox was lost: {ended}.") from None
+        self._steps.append(Lost(self._cells, names))
+        self._cells += 1
+
+    async def _execute(self, code: str, started: float) -> CellResult:
         began = time.perf_counter()
-        record = Ran(self._cells, code, time.time())
+        record = Ran(self._cells, code, started)
         self._cells += 1
         try:
             await self._revive()
@@ -237,7 +250,7 @@ class DenoSession:
             _Ended: If the process had to be killed, or ended by itself.
         """
         frame_id, done = self._request()
-        offset = 0.0 if recorded is None else (cell.started - time.time()) * 1000
+        offset = (cell.started - time.time()) * 1000
         body = _CELL_FIELDS.pack(offset, cell.number) + cell.code.encode("utf-8", "surrogatepass")
         self._calls.begin(cell, recorded)
         try:

@@ -1,0 +1,359 @@
+"""An LM whose every call is reserved in the ledger before it is made, settled after it, and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Generator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import dspy
+from dspy.clients._deprecation import adapter_message_call
+
+from rlm_module.errors import LimitReached, describe
+from rlm_module.events import LMCalled, Role, Usage
+from rlm_module.faults import aattempts, attempts
+from rlm_module.journal import Journal
+from rlm_module.ledger import Allowance, Hold, Ledger, Need
+from rlm_module.meter import Meter
+from rlm_module.prices import (
+    count_tokens,
+    is_managed,
+    listed_price,
+    price_of,
+    reply_limit,
+    reply_limit_name,
+    worst_case,
+)
+from rlm_module.shown import without_secrets
+from rlm_module.subcalls import model_name, text_of
+from rlm_module.workers import result_of
+
+_CURRENT: ContextVar[Account | None] = ContextVar("rlm_module_account", default=None)
+
+
+class Spending:
+    """What something has used of LMs, with all that it started.
+
+    Args:
+        parent: What it is a part of.
+    """
+
+    def __init__(self, parent: Spending | None = None) -> None:
+        self._parent = parent
+        self._usage = Usage()
+        self._lock = threading.Lock()
+
+    @property
+    def usage(self) -> Usage:
+        with self._lock:
+            return self._usage
+
+    def add(self, usage: Usage) -> None:
+        """Adds to it, and to what it is a part of."""
+        with self._lock:
+            self._usage += usage
+        if self._parent is not None:
+            self._parent.add(usage)
+
+
+class Twins:
+    """Identical calls in flight: where the LM's cache will answer the second one, it waits for the first."""
+
+    def __init__(self) -> None:
+        self._in_flight: dict[Any, Future[None]] = {}
+        self._lock = threading.Lock()
+
+    def join(self, key: Any) -> Future[None] | None:
+        """The twin to wait for; None if there is none, and this call is one for others from now on."""
+        with self._lock:
+            twin = self._in_flight.get(key)
+            if twin is None:
+                self._in_flight[key] = Future()
+            return twin
+
+    def leave(self, key: Any) -> None:
+        """The call is over."""
+        with self._lock:
+            done = self._in_flight.pop(key)
+        done.set_result(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """In whose name LM calls are made.
+
+    Args:
+        ledger: Where they are reserved and settled.
+        journal: Where they are recorded.
+        twins: Those of the tree.
+        role: What they are for.
+        node: The RLM they belong to.
+        depth: Its depth.
+        call: The host call they are made for.
+        spending: What they add to.
+        allowance: Out of which each takes a sub-call; None where they don't count.
+        instead: The LM that they go to, whichever the predictor has.
+    """
+
+    ledger: Ledger
+    journal: Journal
+    twins: Twins
+    role: Role
+    node: int = 0
+    depth: int = 0
+    call: int | None = None
+    spending: Spending = field(default_factory=Spending)
+    allowance: Allowance | None = None
+    instead: Any = None
+
+    @contextmanager
+    def scope(self) -> Generator[None]:
+        """Charges the LM calls made within; those that reach no LM of this account's are settled when it ends."""
+        meter = Meter(self.ledger)
+        token = _CURRENT.set(self)
+        lm = self.instead if self.instead is not None else dspy.settings.lm
+        try:
+            with meter.scope(), contextlib.nullcontext() if lm is None else dspy.context(lm=self.lm(lm)):
+                yield
+        finally:
+            _CURRENT.reset(token)
+            for model, usage in meter.spent.items():
+                self.book({model: usage}, model=model)
+
+    def lm(self, lm: Any) -> PaidLM:
+        """The LM, as this account may call it."""
+        lm = self.instead if self.instead is not None else lm
+        if isinstance(lm, PaidLM) and lm.account.ledger is self.ledger:
+            lm = lm.inner
+        return PaidLM(lm, self)
+
+    def book(
+        self,
+        spent: Mapping[str, Usage],
+        hold: Hold | None = None,
+        *,
+        model: str,
+        messages: tuple[Mapping[str, Any], ...] = (),
+        reply: str = "",
+        seconds: float = 0.0,
+        error: str | None = None,
+    ) -> None:
+        """Settles and records a call."""
+        self.ledger.settle(self.role, spent, self.depth, hold)
+        usage = sum(spent.values(), Usage())
+        self.spending.add(usage)
+        self.journal.record(
+            LMCalled(
+                run_id=self.journal.run_id,
+                node=self.node,
+                role=self.role,
+                depth=self.depth,
+                call=self.call,
+                model=model,
+                messages=messages,
+                reply=reply,
+                usage=usage,
+                seconds=seconds,
+                error=error,
+            )
+        )
+
+
+def current_account() -> Account | None:
+    """The account in whose scope this runs."""
+    return _CURRENT.get()
+
+
+class PaidLM(dspy.BaseLM):
+    """An LM, or any callable that takes a prompt, charged to an account. It passes for the LM itself: what adapters
+    and predictors ask of one is answered by it. `last_entry` is dspy's history entry of its last call.
+
+    Raises:
+        LimitReached: If a call does not fit into what is left.
+    """
+
+    def __init__(self, lm: Any, account: Account) -> None:
+        super().__init__(model=model_name(lm), model_type=getattr(lm, "model_type", "chat"))
+        self.inner = lm
+        self.account = account
+        self.kwargs = getattr(lm, "kwargs", None) or {}
+        self.cache = bool(getattr(lm, "cache", False))
+        self.last_entry: Mapping[str, Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        call = _Call(self, args, kwargs)
+        while (twin := call.twin()) is not None:
+            wait([twin])
+        with call.made(result_of(call.admitted())), call.as_adapter():
+            for attempt in attempts(self.inner):
+                with attempt:
+                    return call.ended(self.inner(*args, **call.options))
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """The same, awaited."""
+        call = _Call(self, args, kwargs)
+        while (twin := call.twin()) is not None:
+            await asyncio.wrap_future(twin)
+        with call.made(await _granted(call.admitted(), self.account.ledger)), call.as_adapter():
+            ask = getattr(self.inner, "acall", self.inner)
+            async for attempt in aattempts(self.inner):
+                with attempt:
+                    return call.ended(await ask(*args, **call.options))
+
+    def copy(self, **kwargs: Any) -> PaidLM:
+        """A copy with other options, on the same account."""
+        return PaidLM(self.inner.copy(**kwargs), self.account)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "inner":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    @property
+    def supports_function_calling(self) -> bool:
+        return bool(getattr(self.inner, "supports_function_calling", False))
+
+    @property
+    def supports_reasoning(self) -> bool:
+        return bool(getattr(self.inner, "supports_reasoning", False))
+
+    @property
+    def supports_response_schema(self) -> bool:
+        return bool(getattr(self.inner, "supports_response_schema", False))
+
+    @property
+    def supported_params(self) -> set[str]:
+        return set(getattr(self.inner, "supported_params", ()))
+
+
+class _Call:
+    """The books of one call."""
+
+    def __init__(self, lm: PaidLM, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self._paid, self._lm, self._account = lm, lm.inner, lm.account
+        self._prompt = args[0] if args else options.get("messages", options.get("prompt"))
+        self._limit = reply_limit(self._lm, options)
+        self._reply: Any = None
+        self._key: Any = None
+        self.options = options
+        self._meter = Meter(self._account.ledger)
+        self._began = time.monotonic()
+        if self._account.ledger.budget.limits_spending and self._limit is None:
+            budget = self._account.ledger.budget
+            is_long = self._account.role in ("root", "child") or getattr(self._lm, "supports_reasoning", False)
+            self._limit = budget.root_tokens if is_long else budget.sub_tokens
+            if isinstance(self._lm, dspy.BaseLM):
+                self.options = {**options, reply_limit_name(self._lm): self._limit}
+
+    def twin(self) -> Future[None] | None:
+        """An identical call to wait for."""
+        if self._key is not None or not is_managed(self._lm) or not self.options.get("cache", self._lm.cache):
+            return None
+        key = id(self._lm), repr(self._prompt), repr(sorted(self.options.items(), key=lambda item: item[0]))
+        twin = self._account.twins.join(key)
+        if twin is None:
+            self._key = key
+        return twin
+
+    def admitted(self) -> Future[Hold]:
+        """A hold of the most that it can cost, once that fits."""
+        ledger = self._account.ledger
+        try:
+            if self._account.allowance is not None and not self._account.allowance.reserve():
+                raise LimitReached("calls")
+            need = Need()
+            if ledger.budget.limits_spending:
+                need = worst_case(self._lm, self._prompt, self.options, self._limit or 0, ledger.budget)
+            future = ledger.admit(need, is_final=self._account.role == "extract")
+        except BaseException as error:
+            future = Future()
+            future.set_exception(error)
+        future.add_done_callback(self._not_admitted)
+        return future
+
+    @contextmanager
+    def made(self, hold: Hold) -> Generator[None]:
+        """The call itself: measured, and booked however it ends."""
+        error: str | None = None
+        try:
+            with self._meter.scope():
+                yield
+        except BaseException as raised:
+            error = without_secrets(describe(raised))
+            raise
+        finally:
+            self._leave()
+            self._paid.last_entry = self._meter.last_entry
+            reply = text_of(self._reply) or ""
+            self._account.book(
+                self._spent(reply, failed=error is not None),
+                hold,
+                model=model_name(self._lm),
+                messages=self._messages(),
+                reply=reply,
+                seconds=time.monotonic() - self._began,
+                error=error,
+            )
+
+    @contextmanager
+    def as_adapter(self) -> Generator[None]:
+        """dspy warns of chat messages unless an adapter made them, which it tells by the LM they were made for."""
+        with adapter_message_call(self._lm, self.options.get("messages")):
+            yield
+
+    def ended(self, reply: Any) -> Any:
+        self._reply = reply
+        return reply
+
+    def _not_admitted(self, future: Future[Hold]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        key, self._key = self._key, None
+        if key is not None:
+            self._account.twins.leave(key)
+
+    def _messages(self) -> tuple[Mapping[str, Any], ...]:
+        entry = self._meter.last_entry or {}
+        messages = entry.get("messages") or self.options.get("messages")
+        if messages:
+            return tuple(messages)
+        return ({"role": "user", "content": self._prompt if isinstance(self._prompt, str) else str(self._prompt)},)
+
+    def _spent(self, reply: str, *, failed: bool) -> dict[str, Usage]:
+        """What was used, priced. Of an LM that does not tell, a limited budget is charged what it looks like."""
+        budget = self._account.ledger.budget
+        spent = self._meter.spent
+        if not spent and not failed:
+            spent = {model_name(self._lm): Usage(calls=1, cost_usd=None)}
+        priced: dict[str, Usage] = {}
+        for model, usage in spent.items():
+            if budget.limits_spending and usage.tokens == 0 and usage.calls > usage.cached_calls:
+                usage = replace(
+                    usage,
+                    prompt_tokens=count_tokens(self._prompt),
+                    completion_tokens=count_tokens(reply),
+                    cost_usd=None,
+                )
+            price = listed_price(self._lm, budget)
+            if price is None and usage.cost_usd is None:
+                price = price_of(self._lm, budget, usage.prompt_tokens)
+            priced[model] = usage if price is None else replace(usage, cost_usd=price.of(usage))
+        return priced
+
+
+async def _granted(admitted: Future[Hold], ledger: Ledger) -> Hold:
+    try:
+        return await asyncio.wrap_future(admitted)
+    except asyncio.CancelledError:
+        if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
+            ledger.settle("sub", {}, hold=admitted.result())
+        raise

@@ -1,0 +1,81 @@
+"""What a loop may want, and who does it: a loop is a generator without I/O, and this is its two drivers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from rlm_module.accounts import Account
+from rlm_module.waiting import Deadline, awaited, waited
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wants the result of something that is under way."""
+
+    future: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Wants a predictor called, and what that uses charged to an account.
+
+    Args:
+        predictor: What to call.
+        inputs: Its arguments.
+        account: Who pays.
+        is_final: Whether it draws up the answer of the run, for which time is kept.
+    """
+
+    predictor: Callable[..., Any]
+    inputs: Mapping[str, Any]
+    account: Account
+    is_final: bool = False
+
+
+Steps: TypeAlias = "Generator[Wait | Ask, Any, T]"
+
+
+def drive(steps: Steps[T], ask: Callable[[Ask], Any], deadline: Deadline, stop: Future[None] | None = None) -> T:
+    """Does what the steps want, on this thread, until they end, their time is over, or they are stopped."""
+    reply = _Reply()
+    while True:
+        try:
+            step = reply.give(steps)
+        except StopIteration as end:
+            return end.value
+        try:
+            value = waited(step.future, deadline.left(), stop) if isinstance(step, Wait) else ask(step)
+            reply = _Reply(value)
+        except Exception as error:
+            reply = _Reply(error=error)
+
+
+async def adrive(steps: Steps[T], ask: Callable[[Ask], Awaitable[Any]], deadline: Deadline) -> T:
+    """Does the same without blocking the event loop."""
+    reply = _Reply()
+    while True:
+        try:
+            step = reply.give(steps)
+        except StopIteration as end:
+            return end.value
+        try:
+            waiting = asyncio.wrap_future(step.future) if isinstance(step, Wait) else None
+            value = await (ask(step) if waiting is None else awaited(waiting, deadline.left()))
+            reply = _Reply(value)
+        except Exception as error:
+            reply = _Reply(error=error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    value: Any = None
+    error: Exception | None = None
+
+    def give(self, steps: Steps[Any]) -> Wait | Ask:
+        return steps.send(self.value) if self.error is None else steps.throw(self.error)

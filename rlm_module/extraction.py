@@ -1,0 +1,140 @@
+"""Draws up an answer from the record of a run that submitted none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+
+from rlm_module.driver import Ask, Steps
+from rlm_module.errors import FatalError, InputError, LimitReached
+from rlm_module.events import Extracted, TerminationReason
+from rlm_module.ledger import Need
+from rlm_module.outputs import Accepted, check_outputs
+from rlm_module.prices import price_of
+from rlm_module.shown import clip, harmless
+from rlm_module.signatures.extract import extract_inputs
+from rlm_module.tree import Node, Tree
+
+logger = logging.getLogger(__name__)
+
+_SMALL_CHARS = 8_000
+_KEPT_PROMPT_TOKENS = 8_000
+_DRAWN_UP = "Nothing was submitted; the answer was drawn up from the record of the run."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an RLM ended.
+
+    Args:
+        outputs: The answer.
+        reason: Why it ended.
+        reasoning: What the model said with it.
+    """
+
+    outputs: dict[str, Any]
+    reason: TerminationReason
+    reasoning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """Asks for the outputs where none were submitted.
+
+    Args:
+        task: The RLM's signature.
+        inputs: Its inputs.
+        introduction: The first request of the run.
+        extract: The predictor that is asked.
+        tree: Who pays, and what is on record.
+        node: The RLM.
+        root_lm: The LM that is asked; None for that of the predictor.
+    """
+
+    task: type[dspy.Signature]
+    inputs: Mapping[str, Any]
+    introduction: str
+    extract: Callable[..., Any]
+    tree: Tree
+    node: Node
+    root_lm: Any
+
+    def keep_slice(self) -> None:
+        """Keeps a part of the budget for it, so that whatever is spent, an answer can be had."""
+        budget = self.tree.ledger.budget
+        if self.node.depth or not budget.limits_spending:
+            return
+        lm = self.root_lm or getattr(self.extract, "lm", None) or dspy.settings.lm
+        price = price_of(lm, budget) if lm is not None else None
+        cost = 0.0 if price is None else _KEPT_PROMPT_TOKENS * price.prompt + budget.sub_tokens * price.completion
+        self.tree.ledger.keep(Need(_KEPT_PROMPT_TOKENS + budget.sub_tokens, cost))
+
+    def after_lm_error(self, error: dspy.LMError, trajectory: Sequence[Mapping[str, str]]) -> Steps[Outcome]:
+        """Ends a run whose LM failed with what it has found, if anything."""
+        if trajectory:
+            logger.warning("The root LM failed (%s); the answer is drawn up from what was found.", error)
+            return (yield from self.draw_up("error", trajectory))
+        if isinstance(error, dspy.LMConfigurationError):
+            raise error
+        raise FatalError(
+            f"The root LM failed on the first turn ({error}); try again, or name another model."
+        ) from error
+
+    def after_limit(self, limit: LimitReached, trajectory: Sequence[Mapping[str, str]]) -> Steps[Outcome]:
+        """Ends a run that has used up what it was given."""
+        if trajectory:
+            logger.warning("The run ends here, since %s; the answer is drawn up from what was found.", limit)
+            return (yield from self.draw_up(f"budget:{limit.limit}", trajectory))
+        if limit.limit in ("cost", "tokens"):
+            raise InputError(
+                "The budget is too small for one turn of the root LM; raise it, or lower its root_tokens or the LM's "
+                "max_tokens, since the longest reply has to fit."
+            ) from limit
+        raise FatalError(f"The run ended in its first turn, since {limit}; raise the limit.") from limit
+
+    def draw_up(self, reason: TerminationReason, trajectory: Sequence[Mapping[str, str]]) -> Steps[Outcome]:
+        """Asks for the outputs, at a second try with less to read.
+
+        Raises:
+            FatalError: If there are none.
+        """
+        known = self.tree.recording.extracted(self.node.number)
+        if known is not None:
+            return Outcome(dict(known.outputs), reason, _DRAWN_UP)
+        told, record = extract_inputs(self.task)
+        fault: Exception | str = ""
+        for limit in (None, _SMALL_CHARS):
+            texts = {told: self.introduction, record: _transcript(trajectory)}
+            if limit is not None:
+                texts = {name: clip(text, limit) for name, text in texts.items()}
+            account = self.tree.account("extract", self.node, instead=self.root_lm)
+            try:
+                answer = yield Ask(self.extract, texts, account, is_final=True)
+            except (dspy.AdapterParseError, dspy.LMError, LimitReached) as error:
+                fault = error
+                continue
+            values = {name: getattr(answer, name) for name in self.task.output_fields if hasattr(answer, name)}
+            checked = check_outputs(self.task, self.inputs, values)
+            if isinstance(checked, Accepted):
+                journal = self.tree.journal
+                journal.record(Extracted(run_id=journal.run_id, node=self.node.number, outputs=checked.values))
+                return Outcome(checked.values, reason, _DRAWN_UP)
+            fault = " ".join(checked.faults)
+        cause = fault if isinstance(fault, Exception) else None
+        message = " ".join(str(fault).split())
+        raise FatalError(
+            f"The run ended without an answer, and none could be drawn up from its record ({clip(message, 500)}); "
+            "look at `.partial` for what was found, and raise max_iters or the budget, or name another model."
+        ) from cause
+
+
+def _transcript(trajectory: Sequence[Mapping[str, str]]) -> str:
+    turns = (
+        f"--- Turn {number}\n{turn['reasoning']}\n\nCode:\n{turn['code']}\n\nOutput:\n{turn['output']}"
+        for number, turn in enumerate(trajectory, 1)
+    )
+    return harmless("\n\n".join(turns)) or "(Nothing was done.)"

@@ -1,0 +1,115 @@
+"""What an RLM is made of, with everything resolved that may depend on settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dspy
+from dspy.primitives.code_interpreter import CodeInterpreter
+
+from rlm_module.budget import Budget
+from rlm_module.children import ChildTask
+from rlm_module.subcalls import Models
+from rlm_module.tools import HostTool
+
+_CLAMPED = ("max_iters", "max_output_chars")
+
+
+@dataclass(frozen=True, slots=True)
+class Predictors:
+    """What speaks for an RLM.
+
+    Args:
+        act: Chooses the next cell.
+        act_signature: Its signature, to which the contract is appended; None where it takes none.
+        extract: Draws up an answer where none was submitted.
+    """
+
+    act: Callable[..., Any]
+    act_signature: type[dspy.Signature] | None
+    extract: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An RLM, ready to run. Children get their parent's plan, but for the task.
+
+    Args:
+        task: Its signature.
+        inputs: A value for each of the task's inputs.
+        predictors: What speaks for it.
+        child_predictors: Makes those of a child with another task.
+        factory: Makes the interpreter.
+        tools: The user's tools by name.
+        root_lm: The LM of its turns where its predictor has none; None for the one dspy is configured with.
+        models: Sub-LMs; None for a run without sub-calls and sub-agents.
+        max_depth: Depth at which there are sub-LM calls only.
+        max_iters: Turns.
+        max_llm_calls: Sub-calls and turns of children.
+        max_output_chars: Characters of a cell's output that are shown.
+        concurrency: Sub-calls in flight.
+        tool_seconds: Longest time a tool may take.
+        verbose: Whether turns are logged.
+        budget: What the tree may spend.
+        escalate_to: The sub-LM that takes the turn after three cells in a row that failed.
+        compact_at: Share of the root LM's window at which older turns are shortened.
+        journal: Folder in which runs are recorded; None to keep them in memory only.
+    """
+
+    task: type[dspy.Signature]
+    inputs: Mapping[str, Any]
+    predictors: Predictors
+    child_predictors: Callable[[type[dspy.Signature]], Predictors]
+    factory: Callable[[], CodeInterpreter]
+    tools: Mapping[str, HostTool]
+    root_lm: Any = None
+    models: Models | None
+    max_depth: int
+    max_iters: int
+    max_llm_calls: int
+    max_output_chars: int
+    concurrency: int
+    tool_seconds: float
+    verbose: bool
+    budget: Budget
+    escalate_to: str | None
+    compact_at: float
+    journal: Path | None
+
+    @property
+    def lms(self) -> dict[str, Any]:
+        """Every LM that the tree may call, by what it is for."""
+        own = self.root_lm or getattr(self.predictors.act, "lm", None) or dspy.settings.lm
+        subs = {"sub": self.models.default, **self.models.named} if self.models else {}
+        return {"root": own, **subs}
+
+    def for_child(self, child: ChildTask) -> Plan:
+        """The plan of a child: this one, with its task, within these limits."""
+        assert self.models is not None
+        options = child.options
+        limits = {name: min(options.get(name, mine), mine) for name in _CLAMPED if (mine := getattr(self, name))}
+        names = {str(getattr(tool, "name", tool)) for tool in options.get("tools", self.tools.values())}
+        return replace(
+            self,
+            task=child.task,
+            inputs=dict(child.inputs),
+            predictors=self.child_predictors(child.task),
+            root_lm=self.models.find(child.model),
+            tools={name: tool for name, tool in self.tools.items() if name in names - set(child.task.fields)},
+            **limits,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What has to be equal for a run to be resumed, in words and numbers."""
+        return {
+            "max_iters": self.max_iters,
+            "max_llm_calls": self.max_llm_calls,
+            "max_depth": self.max_depth,
+            "max_output_chars": self.max_output_chars,
+            "tools": sorted(self.tools),
+            "models": sorted(self.models.named) if self.models else [],
+        }

@@ -1,0 +1,5 @@
+"""Placeholder."""
+
+
+class Predictions:
+    def __init__(self, calls, models): ...

@@ -1,0 +1,132 @@
+"""A run from its start to its end: its tree, its root, and what is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from contextlib import suppress
+
+import dspy
+
+from rlm_module.events import Resumed, TerminationReason
+from rlm_module.execution import Execution
+from rlm_module.extraction import Outcome
+from rlm_module.journal import Journal, RunFolder
+from rlm_module.ledger import Ledger
+from rlm_module.plan import Plan
+from rlm_module.prices import check_priced
+from rlm_module.recording import Recording
+from rlm_module.runs import Run, RunPrediction, open_journal
+from rlm_module.streams import inherit_stream
+from rlm_module.tree import Node, Tree
+from rlm_module.waiting import Deadline
+
+
+class RootRun:
+    """The run of a root RLM with all below it.
+
+    Args:
+        module: The RLM.
+        plan: What it is made of.
+        loop: The caller's event loop, where the caller is async.
+        journal: The record of an earlier part of the run, which goes on; None for a new run.
+
+    Raises:
+        InputError: If the budget cannot be held.
+    """
+
+    def __init__(
+        self,
+        module: dspy.Module,
+        plan: Plan,
+        loop: asyncio.AbstractEventLoop | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        check_priced(plan.lms, plan.budget)
+        self._journal = journal or _new_journal(module, plan)
+        recording = Recording(self._journal.events if journal else ())
+        self._ledger = Ledger(plan.max_llm_calls if plan.models else 0, plan.budget)
+        self._tree = Tree(
+            self._journal,
+            self._ledger,
+            Deadline.of(plan.budget, recording.seconds),
+            concurrency=plan.concurrency,
+            tool_seconds=plan.tool_seconds,
+            loop=loop,
+            prepare=inherit_stream(),
+            recording=recording,
+        )
+        self._node = Node(self._ledger.calls)
+        self._execution = Execution(plan, self._tree, self._node)
+        self._began = time.monotonic()
+        if journal is not None:
+            self._restore(recording)
+
+    def run(self) -> RunPrediction:
+        """Runs it on this thread.
+
+        Raises:
+            FatalError: If it ends without an answer.
+        """
+        try:
+            outcome = self._execution.run()
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return RunPrediction.of(self._finish(outcome))
+
+    async def arun(self) -> RunPrediction:
+        """Runs it without blocking the caller's event loop.
+
+        Raises:
+            FatalError: If it ends without an answer.
+        """
+        try:
+            outcome = await self._execution.arun()
+        except BaseException as error:
+            self._failed(error)
+            raise
+        return RunPrediction.of(self._finish(outcome))
+
+    def _restore(self, recording: Recording) -> None:
+        """Books what the earlier part of the run spent, which counts as before."""
+        for call in recording.lm_calls:
+            self._ledger.settle(call.role, {call.model: call.usage}, call.depth)
+            self._node.spending.add(call.usage)
+        self._ledger.calls.reserve(recording.calls)
+        self._journal.record(Resumed(run_id=self._journal.run_id, turns=recording.turns(0)))
+
+    def _failed(self, error: BaseException) -> None:
+        reason: TerminationReason = "error" if isinstance(error, Exception) else "cancelled"
+        run = self._finish(Outcome({}, reason, ""))
+        # Whatever is raised carries the record, errors of a user's own predictor or LM included.
+        if getattr(error, "partial", None) is None:
+            with suppress(AttributeError):
+                error.partial = run  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _finish(self, outcome: Outcome) -> Run:
+        self._journal.close()
+        return Run(
+            run_id=self._journal.run_id,
+            path=self._journal.path,
+            termination_reason=outcome.reason,
+            outputs=outcome.outputs,
+            trajectory=self._execution.trajectory,
+            final_reasoning=outcome.reasoning,
+            usage=self._ledger.report(),
+            seconds=time.monotonic() - self._began,
+            events=self._journal.events,
+        )
+
+
+def _new_journal(module: dspy.Module, plan: Plan) -> Journal:
+    run_id = uuid.uuid4().hex
+    store = RunFolder.create(plan.journal, run_id, secrets=secrets_of(plan)) if plan.journal else None
+    return open_journal(run_id, module, store)
+
+
+def secrets_of(plan: Plan) -> list[str]:
+    """Credentials of the plan's LMs, which no record may hold."""
+    kwargs = (getattr(lm, "kwargs", None) or {} for lm in plan.lms.values())
+    return [str(given[name]) for given in kwargs for name in ("api_key", "api_token") if given.get(name)]
