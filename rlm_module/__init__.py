@@ -6,13 +6,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlm_module.budget import UsageReport as UsageReport
+    from rlm_module.budget import Budget as Budget
     from rlm_module.errors import FatalError as FatalError
     from rlm_module.errors import InputError as InputError
     from rlm_module.errors import RLMError as RLMError
     from rlm_module.errors import SandboxError as SandboxError
     from rlm_module.errors import SubcallError as SubcallError
     from rlm_module.interpreter import Sandbox as Sandbox
+    from rlm_module.journal import score_run as score_run
+    from rlm_module.ledger import UsageReport as UsageReport
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
     from rlm_module.runs import Run as Run
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
 _HOMES = {
+    "Budget": "budget",
     "FatalError": "errors",
     "InputError": "errors",
     "OfflineLM": "offline",
@@ -32,9 +35,10 @@ _HOMES = {
     "Sandbox": "interpreter",
     "SandboxError": "errors",
     "SubcallError": "errors",
-    "UsageReport": "budget",
+    "UsageReport": "ledger",
     "capture_runs": "runs",
     "concurrent": "tools",
+    "score_run": "journal",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -80,7 +80,7 @@ def test_an_rlm_in_the_sandbox_is_one_of_ours_within_the_limits() -> None:
     sub = ScriptedLM([turn("print(max(_double('b')))"), turn("SUBMIT(answer=llm_query('deep'))"), "deepest"])
     cell = "import dspy\nprint(dspy.RLM('context -> answer', max_iters=500, max_llm_calls=500)(context='c').answer)"
     with capture_runs() as runs:
-        rlm = RLM("q -> a", tools=[_double], max_iters=5, max_llm_calls=10)
+        rlm = RLM("q -> a", tools=[_double], max_iters=5, max_llm_calls=10, max_depth=2)
         assert _outputs(rlm, sub, cell) == ["deepest"]
     assert len(runs) == 1
     assert "[Turn 1 of 5. Sub-LM calls left: 10 of 10.]" in said(sub.requests[0])
@@ -92,8 +92,9 @@ def test_turns_of_an_rlm_in_the_sandbox_are_charged_to_the_same_limit() -> None:
         "import dspy\ntry:\n    dspy.RLM('c -> answer')(c='c')\nexcept Exception as e:\n    print('ended')",
         "try:\n    llm_query('x')\nexcept SubcallError as e:\n    print(e.kind)",
     ]
-    assert _outputs(RLM("q -> a", max_llm_calls=3), sub, *cells) == ["ended", "budget"]
-    assert len(sub.requests) == 3
+    assert _outputs(RLM("q -> a", max_llm_calls=3, max_depth=2), sub, *cells) == ["ended", "budget"]
+    turns = [request for request in sub.requests if "[Turn" in said(request)]
+    assert len(turns) == 3
 
 
 def test_failures_of_sub_agents_are_typed() -> None:

@@ -14,14 +14,15 @@ import pytest
 from dspy.lm15 import Message, RefusalPart, Response, Usage
 
 from rlm_module import SubcallError
-from rlm_module.budget import Ledger
 from rlm_module.calls import Calls
 from rlm_module.events import CallFinished, CallStarted
 from rlm_module.journal import Journal
+from rlm_module.ledger import Ledger
 from rlm_module.queries import Queries
 from rlm_module.sandbox.base import HostCall
 from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool, concurrent
+from rlm_module.tree import Node, Tree
 from rlm_module.workers import result_of
 from tests.scripted import ScriptedLM, response, said
 
@@ -34,7 +35,9 @@ class Host:
     def __init__(self, *tools: Any, lm: Any = None, named: Any = None, limit: int = 50, **options: Any) -> None:
         self.journal = Journal("run")
         options = {"concurrency": 4, "tool_seconds": 60.0, **options}
-        self.calls = Calls(Ledger(limit), self.journal, **options)
+        self.ledger = Ledger(limit)
+        self.tree = Tree(self.journal, self.ledger, **options)
+        self.calls = Calls(self.tree, Node(self.ledger.calls))
         for tool in tools:
             self.calls.add_tool(HostTool.of(tool if isinstance(tool, dspy.Tool) else dspy.Tool(tool)))
         Queries(self.calls, Models(lm, named or {}))
@@ -66,7 +69,7 @@ def hosts() -> Iterator[list[Host]]:
     made: list[Host] = []
     yield made
     for host in made:
-        host.calls.close()
+        host.tree.close()
 
 
 def _kind(error: BaseException) -> str:
@@ -78,7 +81,7 @@ def test_a_query_returns_the_text_of_the_sub_lm(hosts: list[Host]) -> None:
     host = Host(lm=ScriptedLM(["Paris"]))
     hosts.append(host)
     assert host.ask("llm_query", "Capital of France?") == "Paris"
-    assert host.calls.ledger.report().by_role["sub"].tokens == 15
+    assert host.ledger.report().by_role["sub"].tokens == 15
 
 
 def test_without_any_lm_a_query_fails(hosts: list[Host]) -> None:
@@ -100,7 +103,7 @@ def test_any_callable_may_be_the_sub_lm(hosts: list[Host], lm: Any, text: str) -
     host = Host(lm=lm)
     hosts.append(host)
     assert host.ask("llm_query", "x") == text
-    assert host.calls.ledger.report().total.calls == 1
+    assert host.ledger.report().total.calls == 1
 
 
 def test_a_model_is_chosen_by_name(hosts: list[Host]) -> None:
@@ -184,7 +187,7 @@ def test_what_is_no_prompt_is_refused_and_costs_nothing(hosts: list[Host], promp
     host = Host(lm=ScriptedLM([]), limit=1)
     hosts.append(host)
     assert _kind(host.error("llm_query", prompt)) == "invalid"
-    assert host.calls.ledger.left == 1
+    assert host.ledger.calls.left == 1
 
 
 def test_a_text_instead_of_a_list_of_prompts_is_refused(hosts: list[Host]) -> None:
@@ -347,9 +350,10 @@ def test_each_call_is_recorded_with_its_usage(hosts: list[Host]) -> None:
     host.ask("tool", 3)
     started = [event for event in host.journal.events if isinstance(event, CallStarted)]
     finished = [event for event in host.journal.events if isinstance(event, CallFinished)]
-    assert [event.function for event in started] == ["llm_query_batched", "tool"]
+    assert [event.function for event in started] == ["llm_query_batched", "llm_query", "llm_query", "tool"]
+    assert [event.batch for event in started] == [None, started[0].call, started[0].call, None]
     assert [event.usage.calls for event in finished] == [2, 1]
-    assert host.calls.ledger.report().by_role["tool"].calls == 1
+    assert host.ledger.report().by_role["tool"].calls == 1
 
 
 def test_cancelling_a_batch_cancels_what_has_not_begun(hosts: list[Host]) -> None:
@@ -366,5 +370,5 @@ def test_cancelling_a_batch_cancels_what_has_not_begun(hosts: list[Host]) -> Non
     batch.cancel()
     release.set()
     assert batch.cancelled()
-    host.calls.close()
+    host.tree.close()
     assert begun in ([], ["a"])

@@ -145,7 +145,7 @@ def test_status_messages_tell_of_tools_and_sub_calls(is_async: bool) -> None:
     lm = ScriptedLM([turn("lookup(key='k')\nllm_query('x')"), "sub", turn("SUBMIT(answer='x')")])
     values = _streamed(_rlm(tools=[lookup]), lm, status_message_provider=_Provider(), is_async_program=is_async)
     messages = [value.message for value in values if isinstance(value, StatusMessage)]
-    assert messages == ["calling lookup", "got value of k", "calling llm_query", "got ['sub']"]
+    assert messages == ["calling lookup", "got value of k", "calling llm_query", "got sub"]
     assert values[-1].answer == "x"
 
 

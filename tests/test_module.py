@@ -108,7 +108,7 @@ def test_missing_and_unknown_inputs_are_named(inputs: dict[str, Any], message: s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_depth": 2}, "max_depth must be 0"),
+        ({"max_depth": -1}, "max_depth must be at least 0"),
         ({"max_iters": 0}, "max_iters must be at least 1"),
         ({"max_llm_calls": -1}, "max_llm_calls must be at least 0"),
         ({"concurrency": 0}, "concurrency must be at least 1"),

@@ -50,4 +50,5 @@ def test_events_tell_of_calls_and_their_usage() -> None:
     rlm = RLM("q -> a")
     prediction = _answer(rlm, "SUBMIT(a=str(llm_query_batched(['a', 'b'])))", sub=ScriptedLM(["1", "2"]), q="1")
     finished = [event for event in prediction.run.events if isinstance(event, CallFinished)]
-    assert [(event.function, event.usage.calls) for event in finished] == [("llm_query_batched", 2)]
+    usage = sorted((event.function, event.usage.calls) for event in finished)
+    assert usage == [("llm_query", 1), ("llm_query", 1), ("llm_query_batched", 2)]
