@@ -36,6 +36,7 @@ from tests.model_server import (
     Reset,
     Stall,
     StalledStream,
+    Trickle,
     Usage,
     WrongUsage,
     content_policy_violation,
@@ -212,6 +213,16 @@ def test_a_stream_stalls_between_words(engine: Engine) -> None:
             events.extend(_stream(server, engine, timeout=0.3))
         assert _words(events) == ["one", " two"]
         server.wait_until(lambda log: log.requests[0].client_left)
+
+
+@both
+@pytest.mark.parametrize("streams", [False, True])
+def test_blank_lines_before_a_reply_are_passed_over(engine: Engine, streams: bool) -> None:
+    with ModelServer(Always(Trickle(blanks=5, every=0.01, text="At last."))) as server:
+        if streams:
+            assert "".join(_words(list(_stream(server, engine)))) == "At last."
+        else:
+            assert lm(server, engine)("hello") == ["At last."]
 
 
 def _words(events: list[Any]) -> list[str]:

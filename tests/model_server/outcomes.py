@@ -128,6 +128,18 @@ class StalledStream(_Delayed):
 
 
 @dataclass(frozen=True)
+class Trickle(_Delayed):
+    """A good reply, after so many blank lines (in a stream: comments) `every` so many seconds.
+
+    Providers under load send these to keep a connection open, and no client's limit on one read ever acts.
+    """
+
+    blanks: int
+    every: float
+    text: str = "Well."
+
+
+@dataclass(frozen=True)
 class NoChoices(_Delayed):
     """A completion with `choices: []`."""
 
@@ -160,7 +172,7 @@ class Refusal(_Delayed):
 
 
 Fault: TypeAlias = (
-    "HttpError | Reset | Stall | StalledStream | NoChoices | NullContent | NotJson | WrongUsage | Refusal"
+    "HttpError | Reset | Stall | StalledStream | Trickle | NoChoices | NullContent | NotJson | WrongUsage | Refusal"
 )
 Outcome: TypeAlias = "Reply | Fault"
 Answer: TypeAlias = "Callable[[Request], Outcome]"

@@ -23,6 +23,7 @@ from tests.model_server.outcomes import (
     Reset,
     Stall,
     StalledStream,
+    Trickle,
 )
 
 _BACKLOG = 1024
@@ -176,12 +177,21 @@ class ModelServer:
                     connection.reset()
                 else:
                     await connection.client_gone.wait()
+            case Trickle():
+                head, blank, rest = wire.trickle(request, outcome)
+                await connection.send(head)
+                for _ in range(outcome.blanks):
+                    await connection.send(blank)
+                    await asyncio.sleep(outcome.every)
+                await self._finish(connection, rest, done)
             case _:
-                *parts, last = wire.response(request, outcome)
-                for part in parts:
-                    await connection.send(part)
-                done()
-                await connection.send(last)
+                await self._finish(connection, wire.response(request, outcome), done)
+
+    async def _finish(self, connection: _Connection, parts: list[bytes], done: Callable[[], None]) -> None:
+        for part in parts[:-1]:
+            await connection.send(part)
+        done()
+        await connection.send(parts[-1])
 
     def _decide(self, request: Request) -> Outcome:
         try:

@@ -22,6 +22,7 @@ from tests.model_server.outcomes import (
     Reset,
     Stall,
     StalledStream,
+    Trickle,
     Usage,
     WrongUsage,
 )
@@ -76,14 +77,17 @@ def error(fault: HttpError) -> bytes:
     return whole(fault.status, json.dumps({"error": content}).encode(), fault.headers)
 
 
-def stream_head() -> bytes:
-    return head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+def stream_head(kind: str = "text/event-stream") -> bytes:
+    return head(200, {"Content-Type": kind, "Transfer-Encoding": "chunked"})
+
+
+def chunk(payload: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(payload), payload)
 
 
 def event(data: Json | str) -> bytes:
     """A server-sent event, as one chunk of the transfer."""
-    payload = f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
-    return b"%x\r\n%s\r\n" % (len(payload), payload)
+    return chunk(f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode())
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,14 @@ def response(
         return [whole(200, outcome.body.encode(), kind="text/html")]
     completion = _completion(request, outcome)
     return [stream_head(), *completion.events(), LAST_CHUNK] if request.streams else [whole(200, completion.plain())]
+
+
+def trickle(request: Request, outcome: Trickle) -> tuple[bytes, bytes, list[bytes]]:
+    """The head of a slow answer, what to repeat, and the rest."""
+    completion = _completion(request, Reply(outcome.text))
+    if request.streams:
+        return stream_head(), chunk(b": waiting\n\n"), [*completion.events(), LAST_CHUNK]
+    return stream_head("application/json"), chunk(b"\n"), [chunk(completion.plain()), LAST_CHUNK]
 
 
 def beginning(request: Request, outcome: Reset | Stall | StalledStream) -> bytes:
