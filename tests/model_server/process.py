@@ -27,10 +27,13 @@ class ModelServerProcess:
     def __enter__(self) -> Self:
         self._process.start()
         self._theirs.close()
-        if not self._ours.poll(_START_SECONDS):
+        try:
+            if not self._ours.poll(_START_SECONDS):
+                raise TimeoutError
+            self.url = self._ours.recv()
+        except (EOFError, TimeoutError) as error:
             self._process.kill()
-            raise TimeoutError("the model server's process didn't start")
-        self.url = self._ours.recv()
+            raise RuntimeError("the model server's process didn't start; its standard error may say why") from error
         return self
 
     def __exit__(
@@ -41,7 +44,10 @@ class ModelServerProcess:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        failed = self._process.exitcode != 0
         self._process.close()
+        if failed and error is None:
+            raise RuntimeError("the model server's process failed; its standard error says why")
 
     def log(self) -> Log:
         self._ours.send("log")

@@ -78,12 +78,12 @@ class ModelServer:
         self._recorder = Recorder()
         self._errors: list[Exception] = []
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="model-server", daemon=True)
         self._listener: asyncio.Server | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="model-server", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
         return self
@@ -117,6 +117,7 @@ class ModelServer:
     async def _close(self) -> None:
         if self._listener is not None:
             self._listener.close()
+        await asyncio.sleep(0)  # connections that were accepted just now are made in the loop's next round
         tasks = dict(self._connections)
         for connection, task in tasks.items():
             task.cancel()
