@@ -63,6 +63,27 @@ class Spending:
             self._parent.add(usage)
 
 
+class Conversations:
+    """What of each conversation has been recorded, since a turn's request goes on from the one before."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[int, Role], tuple[Mapping[str, Any], ...]] = {}
+        self._lock = threading.Lock()
+
+    def news(
+        self, node: int, role: Role, messages: tuple[Mapping[str, Any], ...]
+    ) -> tuple[int, tuple[Mapping[str, Any], ...]]:
+        """How many leading messages are those of the call before, and the messages after them."""
+        if role not in ("root", "child"):
+            return 0, messages
+        with self._lock:
+            last = self._last.get((node, role), ())
+            self._last[node, role] = messages
+        pairs = enumerate(zip(last, messages, strict=False))
+        shared = next((n for n, (one, other) in pairs if one != other), min(len(last), len(messages)))
+        return shared, messages[shared:]
+
+
 class Twins:
     """Identical calls in flight: where the LM's cache will answer the second one, it waits for the first."""
 
@@ -93,6 +114,7 @@ class Account:
         ledger: Where they are reserved and settled.
         journal: Where they are recorded.
         twins: Those of the tree.
+        conversations: Those of the tree.
         role: What they are for.
         node: The RLM they belong to.
         depth: Its depth.
@@ -105,6 +127,7 @@ class Account:
     ledger: Ledger
     journal: Journal
     twins: Twins
+    conversations: Conversations
     role: Role
     node: int = 0
     depth: int = 0
@@ -149,6 +172,7 @@ class Account:
         self.ledger.settle(self.role, spent, self.depth, hold)
         usage = sum(spent.values(), Usage())
         self.spending.add(usage)
+        shared, news = self.conversations.news(self.node, self.role, messages)
         self.journal.record(
             LMCalled(
                 run_id=self.journal.run_id,
@@ -157,7 +181,8 @@ class Account:
                 depth=self.depth,
                 call=self.call,
                 model=model,
-                messages=messages,
+                messages=news,
+                shared=shared,
                 reply=reply,
                 usage=usage,
                 seconds=seconds,

@@ -229,6 +229,7 @@ class Extracted(Event):
     """An answer was drawn up from the record of a run that submitted none."""
 
     tag: ClassVar[str] = "extracted"
+    reason: TerminationReason
     outputs: Mapping[str, Any]
 
 

@@ -25,7 +25,7 @@ from rlm_module.foreign import ForeignSession
 from rlm_module.limits import offer_budget
 from rlm_module.loop import TurnLoop
 from rlm_module.opening import Opened, load_inputs, open_session
-from rlm_module.plan import Plan
+from rlm_module.plan import Plan, task_text
 from rlm_module.predictions import Predictions
 from rlm_module.previews import describe_input, one_line
 from rlm_module.prices import price_list
@@ -241,7 +241,7 @@ class Execution:
                 node=node.number,
                 task=plan.task.__name__,
                 instructions=plan.task.instructions,
-                fields=plan.task.signature,
+                fields=task_text(plan.task),
                 inputs={name: one_line(value) for name, value in plan.inputs.items()},
                 stored=stored,
                 settings={} if node.depth else plan.settings,

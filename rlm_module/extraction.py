@@ -73,6 +73,11 @@ class Extraction:
         cost = 0.0 if price is None else _KEPT_PROMPT_TOKENS * price.prompt + budget.sub_tokens * price.completion
         self.tree.ledger.keep(Need(_KEPT_PROMPT_TOKENS + budget.sub_tokens, cost))
 
+    def recorded(self) -> Outcome | None:
+        """The answer that an earlier part of the run has drawn up."""
+        known = self.tree.recording.extracted(self.node.number)
+        return None if known is None else Outcome(dict(known.outputs), known.reason, _DRAWN_UP)
+
     def after_lm_error(self, error: dspy.LMError, trajectory: Sequence[Mapping[str, str]]) -> Steps[Outcome]:
         """Ends a run whose LM failed with what it has found, if anything."""
         if trajectory:
@@ -102,9 +107,6 @@ class Extraction:
         Raises:
             FatalError: If there are none.
         """
-        known = self.tree.recording.extracted(self.node.number)
-        if known is not None:
-            return Outcome(dict(known.outputs), reason, _DRAWN_UP)
         told, record = extract_inputs(self.task)
         fault: Exception | str = ""
         for limit in (None, _SMALL_CHARS):
@@ -121,7 +123,9 @@ class Extraction:
             checked = check_outputs(self.task, self.inputs, values)
             if isinstance(checked, Accepted):
                 journal = self.tree.journal
-                journal.record(Extracted(run_id=journal.run_id, node=self.node.number, outputs=checked.values))
+                journal.record(
+                    Extracted(run_id=journal.run_id, node=self.node.number, reason=reason, outputs=checked.values)
+                )
                 return Outcome(checked.values, reason, _DRAWN_UP)
             fault = " ".join(checked.faults)
         cause = fault if isinstance(fault, Exception) else None

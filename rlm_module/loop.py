@@ -111,6 +111,8 @@ class TurnLoop:
         request = f"{self.introduction}\n\n{self._left(1)}"
         for turn in range(1, self.max_iters + 1):
             known = self.tree.recording.turn(self.node.number, turn)
+            if (known is None or (known.cell is None and known.acted.code)) and (drawn := self.extraction.recorded()):
+                return drawn
             if known is not None:
                 request, action = known.acted.request, _recorded_action(known)
             else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from rlm_module.errors import InputError
 from rlm_module.interpreter import Sandbox
 from rlm_module.plan import Plan, Predictors
 from rlm_module.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.resuming import Reopened, rebuilt
 from rlm_module.root import RootRun
 from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
@@ -32,6 +35,17 @@ class _SharedModels:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _SharedModels:
         return _SharedModels(self.sub_lm, self.named)
+
+
+class _OnInstanceOrClass:
+    """A method that knows whether it was called on an RLM or on the class, and gets either."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        functools.update_wrapper(self, function)
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
+        return functools.partial(self._function, owner if instance is None else instance)
 
 
 class RLM(dspy.Module):
@@ -169,16 +183,25 @@ class RLM(dspy.Module):
             SandboxError: If the sandbox cannot be started or kept alive.
             FatalError: If the run ends without an answer; its `.partial` is the run.
         """
-        return RootRun(self, self._plan(interpreter_factory, inputs)).run()
+        return RootRun(self, self.plan(inputs, interpreter_factory)).run()
 
     async def aforward(
         self, *, interpreter_factory: Callable[[], CodeInterpreter] | None = None, **inputs: Any
     ) -> RunPrediction:
         """The same without blocking the event loop; cancelling it ends the sandbox and all that is in flight."""
-        plan = self._plan(interpreter_factory, inputs)
+        plan = self.plan(inputs, interpreter_factory)
         return await RootRun(self, plan, asyncio.get_running_loop()).arun()
 
-    def _plan(self, factory: Callable[[], CodeInterpreter] | None, inputs: Mapping[str, Any]) -> Plan:
+    def plan(self, inputs: Mapping[str, Any], factory: Callable[[], CodeInterpreter] | None = None) -> Plan:
+        """What a run over these inputs is made of, by the settings of now.
+
+        Args:
+            inputs: A value for each input that has no default.
+            factory: Makes the interpreter instead of the one given before.
+
+        Raises:
+            InputError: If an input is missing or unknown.
+        """
         if factory is not None:
             _check_factory(factory)
         root_lm = getattr(self.generate_action, "lm", None)
@@ -224,6 +247,30 @@ class RLM(dspy.Module):
             signature = signature.with_instructions(strategy)
         return Predictors(ActPredict(signature), signature, ExtractPredict(extract_signature(task)))
 
+    @_OnInstanceOrClass
+    def resume(target: Any, path: str | PathLike[str]) -> RunPrediction:
+        """Goes on with a run that was killed, stopped or failed, and pays for nothing twice.
+
+        On an RLM that is configured as the run's was, or on the class itself for a run without tools, types or named
+        LMs of its own: `RLM.resume("runs/…")`.
+
+        Args:
+            path: The run's folder.
+
+        Raises:
+            InputError: If the run is finished, or is another RLM's.
+            FatalError: If it ends without an answer again.
+        """
+        reopened = _reopened(target, path)
+        return RootRun(reopened.module, reopened.plan, journal=reopened.journal).run()
+
+    @_OnInstanceOrClass
+    async def aresume(target: Any, path: str | PathLike[str]) -> RunPrediction:
+        """The same without blocking the event loop."""
+        reopened = _reopened(target, path)
+        loop = asyncio.get_running_loop()
+        return await RootRun(reopened.module, reopened.plan, loop, reopened.journal).arun()
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_task": pack_signature(self._task)}
 
@@ -248,6 +295,10 @@ def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str
         name: inputs[name] if name in inputs else field.get_default(call_default_factory=True)
         for name, field in fields.items()
     }
+
+
+def _reopened(target: RLM | type[RLM], path: str | PathLike[str]) -> Reopened:
+    return Reopened(target if isinstance(target, RLM) else rebuilt(path, target), path)
 
 
 def _check_factory(factory: Any) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
@@ -13,7 +13,7 @@ from dspy.primitives.code_interpreter import CodeInterpreter
 from rlm_module.budget import Budget
 from rlm_module.children import ChildTask
 from rlm_module.subcalls import Models
-from rlm_module.tools import HostTool
+from rlm_module.tools import HostTool, type_text
 
 _CLAMPED = ("max_iters", "max_output_chars")
 
@@ -111,5 +111,21 @@ class Plan:
             "max_depth": self.max_depth,
             "max_output_chars": self.max_output_chars,
             "tools": sorted(self.tools),
+            "types": sorted({name for info in self.task.fields.values() for name in _own_types(info.annotation)}),
             "models": sorted(self.models.named) if self.models else [],
+            "budget": asdict(self.budget),
         }
+
+
+def task_text(task: type[dspy.Signature]) -> str:
+    """A signature as a string with types, such as "context: str -> answer: int"."""
+    sides = (task.input_fields, task.output_fields)
+    return " -> ".join(", ".join(f"{name}: {type_text(f.annotation)}" for name, f in side.items()) for side in sides)
+
+
+def _own_types(annotation: Any) -> Iterator[str]:
+    """Names of the classes in a type that a signature written as a string does not know."""
+    if isinstance(annotation, type) and annotation.__module__ not in ("builtins", "typing", "types"):
+        yield annotation.__name__
+    for argument in get_args(annotation):
+        yield from _own_types(argument)

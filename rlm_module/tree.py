@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlm_module.accounts import Account, Spending, Twins
+from rlm_module.accounts import Account, Conversations, Spending, Twins
 from rlm_module.events import Role
 from rlm_module.journal import Journal
 from rlm_module.ledger import Allowance, Ledger
@@ -97,6 +97,7 @@ class Tree:
         self._concurrency = concurrency
         self.prepare = prepare
         self._twins = Twins()
+        self._conversations = Conversations()
         self._children: dict[int, Crew] = {}
         self._calls = itertools.count(self.recording.last_call + 1)
         self._nodes = itertools.count(self.recording.last_node + 1)
@@ -124,7 +125,8 @@ class Tree:
             number = self.recording.child(parent.number, key)
             if number is None:
                 number = next(self._nodes)
-        allowance = parent.allowance if max_calls is None else Allowance(max_calls, parent.allowance)
+        given = parent.allowance
+        allowance = given if max_calls is None else Allowance(min(max_calls, given.left), given)
         return Node(allowance, number, parent.depth + 1, parent.number, call, key, spending, stop)
 
     def children(self, depth: int) -> Crew:
@@ -149,6 +151,7 @@ class Tree:
             ledger=self.ledger,
             journal=self.journal,
             twins=self._twins,
+            conversations=self._conversations,
             role=role,
             node=node.number,
             depth=node.depth,
