@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ import dspy
 
 from rlm_module.budget import UsageReport
 from rlm_module.events import AnyEvent, TerminationReason
-from rlm_module.journal import Journal, Listener
+from rlm_module.journal import Journal, Listener, Store
 
 # In dspy's settings rather than in a context variable of its own, because dspy.Parallel hands on only those.
 _CAPTURES = "rlm_module_captures"
@@ -114,11 +114,20 @@ def within_run(run_id: str) -> Generator[None]:
         yield
 
 
-def open_journal(run_id: str, module: dspy.Module) -> Journal:
-    """The journal of a run; that of a root run is known to those who capture runs here."""
+def open_journal(
+    run_id: str, module: dspy.Module, store: Store | None = None, earlier: Iterable[AnyEvent] = ()
+) -> Journal:
+    """The journal of a run; that of a root run is known to those who capture runs here.
+
+    Args:
+        run_id: The run's.
+        module: Its RLM.
+        store: Keeps its events beyond the process; the journal closes it.
+        earlier: What happened before, in a run that is resumed.
+    """
     captures: tuple[_Capture, ...] = () if dspy.settings.get(_PARENT) else dspy.settings.get(_CAPTURES) or ()
     listeners = tuple(capture.listener for capture in captures if capture.listener is not None)
-    journal = Journal(run_id, _path(module) if captures else "self", listeners)
+    journal = Journal(run_id, _path(module) if captures else "self", listeners, store, earlier)
     for capture in captures:
         with capture.lock:
             capture.runs.append(journal)

@@ -25,14 +25,19 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
 _SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|hf|ghp)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|\bBearer\s+[\w.~+/-]{8,}")
 
 
+def environment_secrets() -> tuple[str, ...]:
+    """The values of the environment's variables that are named like credentials, the longest first."""
+    found = {value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
 def without_secrets(text: str) -> str:
     """The text with credentials blotted out: those of the environment, and what looks like one.
 
     Providers repeat the key they refuse in their error, which generated code and the record of a run get to see.
     """
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _SECRET_NAME.search(name):
-            text = text.replace(value, "[secret]")
+    for value in environment_secrets():
+        text = text.replace(value, "[secret]")
     return _SECRET.sub("[secret]", text)
 
 

@@ -11,7 +11,13 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "rlm_module"
 _FOUNDATION = ("errors", "events", "budget", "sandbox")
-_PUBLIC = {"rlm_module", "rlm_module.errors", "rlm_module.events", "rlm_module.sandbox.runtime"}
+_PUBLIC = {
+    "rlm_module",
+    "rlm_module.errors",
+    "rlm_module.events",
+    "rlm_module.journal",
+    "rlm_module.sandbox.runtime",
+}
 # The runtime asks the deno wheel for its executable; the prelude imports what exists in the sandbox only.
 _GUESTS = {"rlm_module.sandbox.runtime": {"deno"}, "rlm_module.sandbox.prelude": {"js", "pyodide", "_pyodide"}}
 

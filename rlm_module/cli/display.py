@@ -85,7 +85,13 @@ class TurnDisplay:
                 self._status(f"{event.function}: {self._finished} of {self._started} calls done")
             case RunFinished():
                 self._close_turn(None)
-                self._line(_BULLET.join((_ENDINGS[event.reason], f"{event.seconds:.1f} s", spent(event.usage))))
+                self._line(
+                    _BULLET.join(
+                        (_ENDINGS.get(event.reason, event.reason), f"{event.seconds:.1f} s", spent(event.usage))
+                    )
+                )
+            case _:
+                pass
 
     def _write_action(self, event: Acted) -> None:
         self._line(f"turn {event.turn}{_BULLET}model {event.seconds:.1f} s")
