@@ -71,6 +71,11 @@ def test_two_replies_to_the_same_request_are_both_kept() -> None:
     assert [_texts(line)[-1] for line in lines] == ["r1", "other"]
 
 
+def test_a_request_that_goes_on_without_the_reply_leaves_it_a_line_of_its_own() -> None:
+    goes_on = lm_called([user("q2")], "r2", shared=2)
+    assert [_texts(line)[1:] for line in _lines(_turns(1)[0], goes_on)] == [["q1", "r1"], ["q1", "q2", "r2"]]
+
+
 def test_a_call_that_failed_is_left_out_and_breaks_nothing() -> None:
     first, second = _turns(2)
     failed = lm_called(list(second.messages), "", shared=2, error="lm: 503")

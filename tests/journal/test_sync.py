@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 from pathlib import Path
 
 import pytest
 
 from rlm_module.events import AnyEvent
-from rlm_module.journal import RunFolder
+from rlm_module.journal import RunFolder, sync
 from rlm_module.journal.folder import EVENTS
-from rlm_module.journal.sync import GROUP_SECONDS
 from tests.journal.disks import Disk
 from tests.journal.samples import acted, call, cell, lm_called, started
 
 
 def test_a_group_leaves_time_for_the_sync_itself() -> None:
-    assert GROUP_SECONDS <= 0.025
+    assert sync.GROUP_SECONDS <= 0.025
 
 
 @pytest.mark.parametrize("paid", [lm_called([], ""), acted(), call(1)[1]], ids=lambda event: event.tag)
@@ -36,8 +36,21 @@ def test_what_cost_nothing_waits_for_the_end(tmp_path: Path, monkeypatch: pytest
     folder = RunFolder.create(tmp_path, "r1")
     for _ in range(50):
         folder.write(cell())
+    assert "rlm-journal-sync" not in [thread.name for thread in threading.enumerate()]
     folder.close()
     assert disk.syncs == 1
+
+
+def test_nothing_new_is_no_reason_to_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync, "GROUP_SECONDS", 0)
+    disk = Disk(monkeypatch, tmp_path / "r1" / EVENTS)
+    folder = RunFolder.create(tmp_path, "r1")
+    for turn in range(20):
+        disk.syncing.clear()
+        folder.write(acted(turn))
+        assert disk.syncing.wait(60)
+    folder.close()
+    assert disk.syncs <= 21
 
 
 def test_what_comes_during_a_sync_shares_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,12 @@ def test_a_parent_that_cannot_be_is_the_root(parent: int | None) -> None:
     assert tree.root.parent is None
 
 
+def test_nodes_that_begin_out_of_order_cost_what_they_cost() -> None:
+    tree = build_tree([started(), *_child(2, 0), *_child(1, 2)])
+    assert tree.nodes[1].parent == 0
+    assert tree.root.total.tokens == 200
+
+
 def _some(kind: type[Any]) -> st.SearchStrategy[Any]:
     return instances(kind)
 
