@@ -93,8 +93,8 @@ def rebuilt(path: str | PathLike[str], kind: type[RLM]) -> RLM:
     lacking = [f"the {what} {', '.join(known[what])}" for what in ("tools", "types", "models") if known.get(what)]
     if lacking:
         raise InputError(
-            f"The run {start.run_id} needs {' and '.join(lacking)}, which no journal holds: build the RLM with them and "
-            "call resume on it."
+            f"The run {start.run_id} needs {' and '.join(lacking)}, which no journal holds: build the RLM with them "
+            "and call resume on it."
         )
     limits = {name: known[name] for name in ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")}
     task: Any = make_signature(start.fields, start.instructions, signature_name=start.task)
@@ -179,9 +179,10 @@ def _check_equal(module: RLM, start: RunStarted) -> None:
         )
     if module.signature.instructions != start.instructions:
         raise InputError(f"The run {start.run_id} has other instructions than this RLM; resume it with its own.")
-    if missing := sorted(set(start.settings.get("tools", ())) - module.tools.keys()):
+    missing = sorted(set(start.settings.get("tools", ())) - module.tools.keys())
+    if missing:
         raise InputError(
-            f"The run {start.run_id} has the tools {', '.join(missing)}, this RLM has not; give them, too."
+            f"The run {start.run_id} has the tools {', '.join(missing)}, which this RLM lacks; give them, too."
         )
 
 

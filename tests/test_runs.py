@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dspy
 
 from rlm_module import RLM, capture_runs
-from rlm_module.events import CallFinished, RunFinished, RunStarted
+from rlm_module.events import CallFinished, Resumed, RunFinished, RunStarted
+from rlm_module.journal import RunFolder, read_run
+from rlm_module.runs import open_journal
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, turn
 
@@ -52,3 +55,16 @@ def test_events_tell_of_calls_and_their_usage() -> None:
     finished = [event for event in prediction.run.events if isinstance(event, CallFinished)]
     usage = sorted((event.function, event.usage.calls) for event in finished)
     assert usage == [("llm_query", 1), ("llm_query", 1), ("llm_query_batched", 2)]
+
+
+def test_a_journal_is_kept_on_disk_by_the_store_it_is_given(tmp_path: Path) -> None:
+    earlier = RunStarted(run_id="r1", task="QA", inputs={}, max_iters=1, max_llm_calls=1)
+    resumed = Resumed(run_id="r1", turns=0)
+    folder = RunFolder.create(tmp_path, "r1")
+    with capture_runs() as runs:
+        journal = open_journal("r1", RLM("q -> a"), folder, [earlier])
+    journal.record(resumed)
+    journal.close()
+    assert runs == [journal]
+    assert journal.events == (earlier, resumed)
+    assert read_run(folder.path) == (resumed,)

@@ -18,9 +18,9 @@ from rlm_module.events import (
     Usage,
 )
 
-_REASONING_WIDTH, _ERROR_WIDTH = 90, 240
+REASONING_WIDTH, _ERROR_WIDTH = 90, 240
 _ERASE = "\r\x1b[2K"
-_BULLET = " · "
+BULLET = " · "
 # A document or a model may hold escape sequences; on a terminal they could rewrite what was shown before.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
@@ -33,7 +33,7 @@ def printable(text: str) -> str:
 def spent(usage: Usage) -> str:
     """Tokens and money in a few words."""
     cost = "cost unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-    return f"{usage.tokens:,} tokens{_BULLET}{cost}"
+    return f"{usage.tokens:,} tokens{BULLET}{cost}"
 
 
 class TurnDisplay:
@@ -85,16 +85,13 @@ class TurnDisplay:
                 self._status(f"{event.function}: {self._finished} of {self._started} calls done")
             case RunFinished():
                 self._close_turn(None)
-                self._line(
-                    _BULLET.join(
-                        (_ENDINGS.get(event.reason, event.reason), f"{event.seconds:.1f} s", spent(event.usage))
-                    )
-                )
+                ending = _ENDINGS.get(event.reason, event.reason)
+                self._line(BULLET.join((ending, f"{event.seconds:.1f} s", spent(event.usage))))
             case _:
                 pass
 
     def _write_action(self, event: Acted) -> None:
-        self._line(f"turn {event.turn}{_BULLET}model {event.seconds:.1f} s")
+        self._line(f"turn {event.turn}{BULLET}model {event.seconds:.1f} s")
         self._block(event.reasoning, "  ")
         self._block(event.code, "  > ")
 
@@ -107,7 +104,7 @@ class TurnDisplay:
         if acted is not None and not self._full:
             facts += [
                 f"turn {acted.turn}",
-                _first_line(acted.reasoning, _REASONING_WIDTH),
+                first_line(acted.reasoning, REASONING_WIDTH),
                 f"model {acted.seconds:.1f} s",
             ]
         if cell is None:
@@ -118,10 +115,10 @@ class TurnDisplay:
         if self._started:
             facts.append(f"{self._started:,} {'call' if self._started == 1 else 'calls'}")
         if self._errors:
-            facts.append(f"{len(self._errors):,} failed: {_first_line(self._errors[-1], _ERROR_WIDTH)}")
+            facts.append(f"{len(self._errors):,} failed: {first_line(self._errors[-1], _ERROR_WIDTH)}")
         if self._full and cell is not None:
             self._block(cell.output, "  | ")
-        self._line(("  " if self._full else "") + _BULLET.join(fact for fact in facts if fact))
+        self._line(("  " if self._full else "") + BULLET.join(fact for fact in facts if fact))
 
     def _block(self, text: str, margin: str) -> None:
         for line in text.strip("\n").splitlines():
@@ -144,6 +141,7 @@ _ENDINGS = {
 }
 
 
-def _first_line(text: str, width: int) -> str:
+def first_line(text: str, width: int) -> str:
+    """The first line that holds anything, cut to a width."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -10,6 +10,10 @@ _COMMANDS = {
     "ask": "rlm_module.cli.ask",
     "demo": "rlm_module.cli.demo",
     "doctor": "rlm_module.cli.doctor",
+    "runs": "rlm_module.cli.runs",
+    "show": "rlm_module.cli.show",
+    "export": "rlm_module.cli.export",
+    "score": "rlm_module.cli.score",
 }
 
 

@@ -58,10 +58,12 @@ class RunFolder:
     Args:
         path: The run's folder.
         secrets: Credentials, besides the environment's, that must not be written.
+        quiet: Whether faults stand in `fault` only, and not also in the log.
     """
 
-    def __init__(self, path: Path, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path, secrets: Iterable[str] = (), *, quiet: bool = False) -> None:
         self.path = path
+        self._quiet = quiet
         self.fault: str | None = None
         known = {*environment_secrets(), *(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)}
         self._secrets = tuple(sorted(known, key=len, reverse=True))
@@ -91,7 +93,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def reopen(cls, path: str | os.PathLike[str], *, secrets: Iterable[str] = ()) -> RunFolder:
+    def reopen(cls, path: str | os.PathLike[str], *, secrets: Iterable[str] = (), quiet: bool = False) -> RunFolder:
         """Opens a run's folder to append to it. Read the run after this, when nobody else can write to it any more.
 
         A last line that was cut off is moved to `events.torn`; a whole one gets the newline that it lacks.
@@ -99,7 +101,7 @@ class RunFolder:
         Raises:
             InputError: If there is no such run, or another process is writing to it.
         """
-        folder = cls(Path(path), secrets)
+        folder = cls(Path(path), secrets, quiet=quiet)
         if not os.path.isfile(folder.path / EVENTS):
             raise InputError(f"{folder.path} holds no run; name the folder of one, which `rlm runs` lists.")
         try:
@@ -134,24 +136,23 @@ class RunFolder:
         Returns:
             The hash; None if it could not be kept, because of the disk or of the value's type.
         """
-        with self._lock:
-            if self._fd is None or self.fault is not None or self._sync is None:
-                return None
-            temporary = self.path / INPUTS / f"{uuid.uuid4().hex}.tmp"
-            try:
-                digest, fd = _write_hashed(temporary, value)
-                self._sync.add(fd)
+        if self._fd is None or self.fault is not None:
+            return None
+        temporary = self.path / INPUTS / f"{uuid.uuid4().hex}.tmp"
+        try:
+            digest, fd = _write_hashed(temporary, value)  # without the lock, as events must not wait for it
+            if self._hand_over(fd):
                 # A file of that name may be damaged; what was just written is not.
                 os.replace(temporary, self.path / INPUTS / digest)
                 return digest
-            except OSError as error:
-                self._fail(error)
-            except Exception as error:  # a value of the user's may do anything when it is looked at
-                known = isinstance(error, CodecError)
-                logger.info("An input of type %s cannot be stored.", type(value).__name__, exc_info=not known)
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            return None
+        except OSError as error:
+            self._fail(error)
+        except Exception as error:  # a value of the user's may do anything when it is looked at
+            known = isinstance(error, CodecError)
+            logger.info("An input of type %s cannot be stored.", type(value).__name__, exc_info=not known)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        return None
 
     def close(self) -> None:
         """Syncs what was written and lets go of the run. What is written from now on is lost to the disk."""
@@ -162,6 +163,15 @@ class RunFolder:
             sync.close()
         if fd is not None:
             os.close(fd)
+
+    def _hand_over(self, fd: int) -> bool:
+        """Leaves an input's file to be synced and closed; False if the folder has been closed meanwhile."""
+        with self._lock:
+            if self._sync is None:
+                os.close(fd)
+                return False
+            self._sync.add(fd)
+            return True
 
     def _open(self, flags: int) -> None:
         fd = os.open(self.path / EVENTS, os.O_RDWR | os.O_APPEND | _BINARY | flags, 0o600)
@@ -222,7 +232,8 @@ class RunFolder:
             reason = error.strerror or str(error)
             mend = _MENDS.get(error.errno or 0, "check its disk")
             self.fault = f"The journal {self.path} cannot be written ({reason}); {mend}."
-        logger.warning(
+        logger.log(
+            logging.DEBUG if self._quiet else logging.WARNING,
             "The journal %s cannot be written (%s), so the rest of this run is kept in memory only; %s.",
             self.path,
             reason,

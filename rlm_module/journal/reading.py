@@ -22,11 +22,6 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _SHOWN_MATCHES = 5
 
 
-def default_journal() -> Path:
-    """The folder that journals are looked for in: `$RLM_MODULE_JOURNAL`, else `runs`."""
-    return Path(os.environ.get("RLM_MODULE_JOURNAL") or "runs")
-
-
 def read_run(path: str | os.PathLike[str]) -> tuple[AnyEvent, ...]:
     """The events of a run, in order.
 

@@ -24,7 +24,7 @@ def score_run(path: str | os.PathLike[str], score: float) -> None:
     """
     if not math.isfinite(score):
         raise InputError(f"a score must be a finite number, not {score}; give one such as 0.5.")
-    folder = RunFolder.reopen(events_file(path).parent)
+    folder = RunFolder.reopen(events_file(path).parent, quiet=True)
     try:
         tree = build_tree(read_run(folder.path))
         if tree.root.ended is None:

@@ -15,7 +15,7 @@ class GroupSync:
 
     Args:
         fd: The file, which stays the caller's.
-        failed: Told, on the thread that syncs, what went wrong; called at most once.
+        failed: Told, on the thread that syncs, what went wrong; nothing is synced soon after that.
     """
 
     def __init__(self, fd: int, failed: Callable[[OSError], None]) -> None:
@@ -70,9 +70,8 @@ class GroupSync:
                 os.fsync(fd)
         except OSError as error:
             with self._changed:
-                is_first, self._has_failed = not self._has_failed, True
-            if is_first:
-                self._failed(error)
+                self._has_failed = True
+            self._failed(error)
         finally:
             for fd in others:
                 os.close(fd)
