@@ -349,7 +349,7 @@ class _Call:
     def _messages(self) -> tuple[Mapping[str, Any], ...]:
         entry = self._meter.last_entry or {}
         messages = entry.get("messages") or self.options.get("messages")
-        if messages:
+        if isinstance(messages, (list, tuple)) and messages:
             return tuple(messages)
         return ({"role": "user", "content": self._prompt if isinstance(self._prompt, str) else str(self._prompt)},)
 
@@ -369,7 +369,7 @@ class _Call:
                     cost_usd=None,
                 )
             price = listed_price(self._lm, budget)
-            if price is None and usage.cost_usd is None:
+            if price is None and usage.cost_usd is None and budget.cost_usd is not None:
                 price = price_of(self._lm, budget, usage.prompt_tokens)
             priced[model] = usage if price is None else replace(usage, cost_usd=price.of(usage))
         return priced

@@ -93,8 +93,11 @@ class Calls:
         """Starts to answer a host call."""
         function = self.functions[call.function]
         key = digest(call.function, call.args, call.kwargs)
-        run = partial(function.answer, args=call.args, kwargs=call.kwargs)
         shown = ", ".join([*map(one_line, call.args), *(f"{name}={one_line(v)}" for name, v in call.kwargs.items())])
+
+        def run(opened: OpenCall) -> Future[Any]:
+            return function.answer(opened, call.args, call.kwargs)
+
         return self.begin(call.function, call.cell, key, run, shown=shown, is_batch=function.is_batch)
 
     def begin(

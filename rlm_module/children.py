@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import dspy
+from dspy.signatures.signature import make_signature
 
 from rlm_module.calls import Calls, OpenCall
 from rlm_module.errors import FatalError, LimitReached, SubcallError
@@ -56,6 +57,10 @@ def _rlm_query_batched(  # a template, too
     """
 
 
+def _whole(outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return outputs
+
+
 class Children:
     """Offers and answers the functions that open child RLMs. At the depth limit each is a plain sub-LM call.
 
@@ -76,7 +81,7 @@ class Children:
         calls.add("rlm_query", _rlm_query, self._single, is_ahead=True)
         calls.add("rlm_query_batched", _rlm_query_batched, self._batch, is_batch=True)
 
-    def open(self, opened: OpenCall, child: ChildTask, of: Callable[[Mapping[str, Any]], Any] = dict) -> Future[Any]:
+    def open(self, opened: OpenCall, child: ChildTask, of: Callable[[Mapping[str, Any]], Any] = _whole) -> Future[Any]:
         """Starts a child.
 
         Args:
@@ -142,8 +147,7 @@ def _task(context: Any) -> type[dspy.Signature]:
     fields: dict[str, Any] = {} if context is None else {"context": (type(context), dspy.InputField())}
     fields["query"] = (str, dspy.InputField())
     fields["answer"] = (str, dspy.OutputField())
-    made: Any = dspy.Signature(fields, _INSTRUCTIONS)
-    return made
+    return make_signature(fields, _INSTRUCTIONS)
 
 
 def _plain_prompt(query: str, context: Any, lm: Any) -> str:

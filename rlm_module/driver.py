@@ -65,9 +65,10 @@ async def adrive(steps: Steps[T], ask: Callable[[Ask], Awaitable[Any]], deadline
         except StopIteration as end:
             return end.value
         try:
-            waiting = asyncio.wrap_future(step.future) if isinstance(step, Wait) else None
-            value = await (ask(step) if waiting is None else awaited(waiting, deadline.left()))
-            reply = _Reply(value)
+            if isinstance(step, Wait):
+                reply = _Reply(await awaited(asyncio.wrap_future(step.future), deadline.left()))
+            else:
+                reply = _Reply(await ask(step))
         except Exception as error:
             reply = _Reply(error=error)
 

@@ -28,7 +28,7 @@ from rlm_module.opening import Opened, load_inputs, open_session
 from rlm_module.plan import Plan, task_text
 from rlm_module.predictions import Predictions
 from rlm_module.previews import describe_input, one_line
-from rlm_module.prices import price_list
+from rlm_module.prices import check_priced, price_list
 from rlm_module.queries import Queries
 from rlm_module.sandbox.base import Session, Setup
 from rlm_module.shown import encodable
@@ -133,6 +133,7 @@ class Execution:
             return await awaited(call(**step.inputs), left)
 
     def _steps(self) -> Steps[Outcome]:
+        prices = yield Wait(self._threads.submit(self._look_up_prices))
         if not self._tree.recording.began(self._node.number):
             stored = yield Wait(self._threads.submit(self._store_inputs))
             self._record_start(stored)
@@ -141,7 +142,7 @@ class Execution:
         ready = self._threads.submit(lambda: self._boot(opened.session))
         if not opened.is_own and self._state.agents is not None:
             yield Wait(ready)  # whether it can hold sub-agents decides what the model is told
-        loop = self._state.loop = self._turn_loop(opened, ready)
+        loop = self._state.loop = self._turn_loop(opened, ready, prices)
         return (yield from loop.steps())
 
     def _offer_functions(self) -> None:
@@ -184,11 +185,11 @@ class Execution:
                 self._state.agents = None
         load_inputs(session, self._plan.inputs)
 
-    def _turn_loop(self, opened: Opened, ready: Future[Any]) -> TurnLoop:
+    def _turn_loop(self, opened: Opened, ready: Future[Any], prices: Mapping[str, str]) -> TurnLoop:
         plan, predictors = self._plan, self._plan.predictors
         signature = predictors.act_signature
         if signature is not None:
-            contract = self._contract(opened).text()
+            contract = self._contract(opened, prices).text()
             signature = signature.with_instructions(f"{signature.instructions}\n\n{contract}")
         told = introduction(plan.task, plan.inputs)
         return TurnLoop(
@@ -213,13 +214,13 @@ class Execution:
             stop_work=self._stop_work,
         )
 
-    def _contract(self, opened: Opened) -> Contract:
+    def _contract(self, opened: Opened, prices: Mapping[str, str]) -> Contract:
         plan = self._plan
         return Contract(
             task=plan.task,
             functions=self._calls.functions,
             tools=plan.tools,
-            models=price_list(plan.models.named, plan.budget) if plan.models else {},
+            models=prices,
             opens_children=self._node.depth + 1 < plan.max_depth,
             max_iters=plan.max_iters,
             max_llm_calls=self._node.allowance.limit,
@@ -228,6 +229,14 @@ class Execution:
             is_own_sandbox=opened.is_own,
             has_sub_agents=self._state.agents is not None,
         )
+
+    def _look_up_prices(self) -> Mapping[str, str]:
+        """Those of the LMs that generated code may choose from; not on the caller's loop, since a list of prices may
+        have to be fetched first.
+        """
+        if not self._node.depth:
+            check_priced(self._plan.lms, self._plan.budget)
+        return price_list(self._plan.models.named, self._plan.budget) if self._plan.models else {}
 
     def _store_inputs(self) -> Mapping[str, str]:
         """Those of a child are made again where it is resumed."""

@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 
 from rlm_module.driver import Ask, Steps
-from rlm_module.errors import FatalError, InputError, LimitReached
+from rlm_module.errors import FatalError, InputError, Limit, LimitReached
 from rlm_module.events import Extracted, TerminationReason
 from rlm_module.ledger import Need
 from rlm_module.outputs import Accepted, check_outputs
@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 
 _SMALL_CHARS = 8_000
 _KEPT_PROMPT_TOKENS = 8_000
+_BUDGET_REASONS: dict[Limit, TerminationReason] = {
+    "cost": "budget:cost",
+    "tokens": "budget:tokens",
+    "seconds": "budget:seconds",
+    "calls": "budget:calls",
+}
 _DRAWN_UP = "Nothing was submitted; the answer was drawn up from the record of the run."
 
 
@@ -93,7 +99,7 @@ class Extraction:
         """Ends a run that has used up what it was given."""
         if trajectory:
             logger.warning("The run ends here, since %s; the answer is drawn up from what was found.", limit)
-            return (yield from self.draw_up(f"budget:{limit.limit}", trajectory))
+            return (yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory))
         if limit.limit in ("cost", "tokens"):
             raise InputError(
                 "The budget is too small for one turn of the root LM; raise it, or lower its root_tokens or the LM's "

@@ -34,7 +34,7 @@ def aattempts(lm: Any) -> AsyncRetrying:
 def is_transient(error: BaseException) -> bool:
     """Whether another attempt may succeed: the provider is busy or failing, or the connection was lost."""
     if isinstance(error, dspy.DSPyError):
-        return isinstance(error, Exception) and is_retryable_lm_error(error)
+        return is_retryable_lm_error(error)
     status = getattr(error, "status_code", None) or getattr(error, "status", None)
     if isinstance(status, int):
         return status in _RETRYABLE or status >= 500

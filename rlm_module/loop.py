@@ -30,6 +30,7 @@ from rlm_module.tree import Node, Tree
 logger = logging.getLogger(__name__)
 
 _FAILURES_BEFORE_ESCALATION = 3
+_SMALLEST_WINDOW = 6_000
 _NOTHING_PRINTED = "(The cell printed nothing; print what you want to see.)"
 
 
@@ -182,7 +183,7 @@ class TurnLoop:
     def _compact_if_large(self, turn: int, lm: Any) -> None:
         """Shortens the conversation where the last request took a set share of the LM's window."""
         asked = lm if lm is not None else getattr(self.act, "lm", None) or dspy.settings.lm
-        window = window_of(asked) if self._asked_tokens and asked is not None else None
+        window = window_of(asked) if self._asked_tokens > _SMALLEST_WINDOW and asked is not None else None
         if window is not None and self._asked_tokens > self.compact_at * window:
             self._compact(turn)
 

@@ -42,7 +42,7 @@ class _OnInstanceOrClass:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        functools.update_wrapper(self, function)
+        self.__doc__ = function.__doc__
 
     def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
         return functools.partial(self._function, owner if instance is None else instance)

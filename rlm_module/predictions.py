@@ -2,4 +2,6 @@
 
 
 class Predictions:
-    def __init__(self, calls, models): ...
+    """Typed sub-calls."""
+
+    def __init__(self, calls: object, models: object) -> None: ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from dspy.signatures.signature import make_signature
 
+from rlm_module.budget import Budget
 from rlm_module.errors import FatalError, InputError, RLMError
 from rlm_module.events import AnyEvent, Diverged, RunFinished, RunStarted
 from rlm_module.journal import Journal, RunFolder, load_input, read_run
@@ -137,11 +138,12 @@ def replay_run(path: str | PathLike[str]) -> Replay:
     known = start.settings
     limits = {name: known[name] for name in ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")}
     # Types of the user's are not known here: their values are compared as plain ones.
+    any_types: dict[str, Any] = dict.fromkeys(known.get("types", ()), Any)
     task: Any = make_signature(
         start.fields,
         start.instructions,
         signature_name=start.task,
-        custom_types=dict.fromkeys(known.get("types", ()), Any),
+        custom_types=any_types,
     )
     nobody = NoModel()
     tools = [dspy.Tool(nobody, name=name, desc="", args={}, arg_types={}) for name in known.get("tools", ())]
@@ -186,11 +188,10 @@ def _check_equal(module: RLM, start: RunStarted) -> None:
         )
 
 
-def _budget(known: Mapping[str, Any]) -> Any:
-    from rlm_module.budget import Budget
-
-    limits = known.get("budget") or {}
-    return Budget(**{**limits, "prices": {name: tuple(price) for name, price in limits.get("prices", {}).items()}})
+def _budget(known: Mapping[str, Any]) -> Budget:
+    limits: dict[str, Any] = dict(known.get("budget") or {})
+    limits["prices"] = {name: tuple(price) for name, price in limits.get("prices", {}).items()}
+    return Budget(**limits)
 
 
 def _fault(journal: Journal) -> str | None:

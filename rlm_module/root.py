@@ -15,7 +15,6 @@ from rlm_module.extraction import Outcome
 from rlm_module.journal import Journal, RunFolder
 from rlm_module.ledger import Ledger
 from rlm_module.plan import Plan
-from rlm_module.prices import check_priced
 from rlm_module.recording import Recording
 from rlm_module.runs import Run, RunPrediction, open_journal
 from rlm_module.streams import inherit_stream
@@ -31,9 +30,6 @@ class RootRun:
         plan: What it is made of.
         loop: The caller's event loop, where the caller is async.
         journal: The record of an earlier part of the run, which goes on; None for a new run.
-
-    Raises:
-        InputError: If the budget cannot be held.
     """
 
     def __init__(
@@ -43,7 +39,6 @@ class RootRun:
         loop: asyncio.AbstractEventLoop | None = None,
         journal: Journal | None = None,
     ) -> None:
-        check_priced(plan.lms, plan.budget)
         self._journal = journal or _new_journal(module, plan)
         recording = Recording(self._journal.events if journal else ())
         self._ledger = Ledger(plan.max_llm_calls if plan.models else 0, plan.budget)

@@ -16,7 +16,7 @@ from rlm_module.cli.display import TurnDisplay
 from rlm_module.cli.exits import EXITS, NO_ANSWER, reported_failures
 from rlm_module.cli.models import model_or_offline
 from rlm_module.errors import FatalError, InputError
-from rlm_module.events import Acted, AnyEvent, CallFinished, RunFinished, Usage
+from rlm_module.events import Acted, AnyEvent, LMCalled, RunFinished, Usage
 
 if TYPE_CHECKING:  # dspy takes a second to import, which `rlm --help` should not
     import dspy
@@ -37,8 +37,8 @@ class Tally:
         match event:
             case Acted():
                 self.turns += 1
-            case CallFinished():
-                self.sub_calls += event.usage.calls
+            case LMCalled() if event.role == "sub":
+                self.sub_calls += 1
             case RunFinished():
                 self.usage = event.usage
             case _:

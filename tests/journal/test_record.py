@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,9 @@ class MemoryStore:
         if self._fails_at == len(self.events):
             raise RuntimeError("a fault of the store's own")
         self.events.append(event)
+
+    def store_input(self, value: Any) -> str | None:
+        return None
 
     def close(self) -> None:
         self.closed += 1
