@@ -14,7 +14,8 @@ from rlm_module.calls import Function
 from rlm_module.previews import field_notes
 from rlm_module.tools import HostTool, signature_text, type_text
 
-_QUERIES = ("llm_query", "llm_query_batched")
+_QUERIES = ("llm_query", "llm_query_batched", "predict", "predict_batched")
+_CHILDREN = ("rlm_query", "rlm_query_batched")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,15 @@ class Contract:
 
     def text(self) -> str:
         """The contract, to be appended to the instructions of the root's signature."""
-        parts = [self._repl(), self._outputs(), self._sub_lm(), self._tools(), self._sub_agents(), self._limits()]
+        parts = [
+            self._repl(),
+            self._outputs(),
+            self._sub_lm(),
+            self._children(),
+            self._tools(),
+            self._sub_agents(),
+            self._limits(),
+        ]
         return "\n\n".join(part for part in parts if part)
 
     def _repl(self) -> str:
@@ -100,6 +109,16 @@ class Contract:
             lines.append(f"`model` may be one of{dollars}: {', '.join(named)}.")
         return "\n".join(lines)
 
+    def _children(self) -> str:
+        lines = [_function_line(self.functions[name]) for name in _CHILDREN if name in self.functions]
+        if not self.opens_children or not lines:
+            return ""
+        note = (
+            "A child RLM works in a REPL of its own, in which `context` is a variable: give it what is too large, or "
+            "too hard, for one call of `llm_query`. Each of its turns and sub-calls counts as a sub-call."
+        )
+        return "\n".join(["Child RLMs", *lines, note])
+
     def _tools(self) -> str:
         lines = [_function_line(self.functions[name]) for name in self.tools if name in self.functions]
         return "\n".join(["Tools", *lines]) if lines else ""
@@ -107,19 +126,25 @@ class Contract:
     def _sub_agents(self) -> str:
         if not self.has_sub_agents:
             return ""
+        child = (
+            '; `dspy.RLM("context, query -> answer")` works in a REPL of its own and is by far the dearest'
+            if self.opens_children
+            else ""
+        )
         return (
             "Sub-agents\n"
             "`import dspy` gives you predictors that run on the host, for steps with typed fields or tools of their "
             'own: `dspy.Predict("text -> topic, sentiment: float")(text=...)` and `dspy.ChainOfThought(...)` make one '
             "call; "
             '`dspy.ReActV2("question -> answer", tools=[...])` takes several steps with the tools above (not with '
-            'functions of yours); `dspy.RLM("context, query -> answer")` works in a REPL of its own and is by far the '
-            "dearest. Each of their LM calls counts as a sub-call. For a plain question `llm_query` is enough."
+            f"functions of yours){child}. Each of their LM calls counts as a sub-call. For a plain question "
+            "`llm_query` is enough."
         )
 
     def _limits(self) -> str:
         calls = f" and {self.max_llm_calls:,} sub-LM calls" if "llm_query" in self.functions else ""
-        return f"Limits\nThe run has at most {self.max_iters:,} turns{calls}; each request says what is left."
+        asked = " `budget()` tells the same at any time." if "budget" in self.functions else ""
+        return f"Limits\nThe run has at most {self.max_iters:,} turns{calls}; each request says what is left.{asked}"
 
 
 def _function_line(function: Function) -> str:
