@@ -19,9 +19,10 @@ CHILD = "rlm_query('What is it?', context='the secret is 42')"
 def _run(sub: ScriptedLM, *cells: str, tools: Any = None, inputs: Any = None, **options: Any) -> RunPrediction:
     """Runs cells of the root one a turn, then submits what the last one bound to `out`."""
     root = ScriptedLM([*map(turn, cells), turn("SUBMIT(answer=str(out))")])
-    rlm = RLM("query -> answer", sub_lm=sub, tools=tools, **{"max_depth": 2, **options})
+    given: dict[str, Any] = {"max_depth": 2, **options}
+    rlm = RLM("query -> answer", sub_lm=sub, tools=tools, **given)
     with dspy.context(lm=root):
-        return rlm(**(inputs or {"query": "go"}))
+        return RunPrediction.of(rlm(**(inputs or {"query": "go"})).run)
 
 
 def _sub(*cells: str, leaf: str = "leaf") -> ScriptedLM:
@@ -182,7 +183,7 @@ def test_a_child_whose_cell_was_interrupted_stops() -> None:
             task = asyncio.ensure_future(rlm.acall(query="go"))
             await asyncio.to_thread(asked.wait, 30)
             task.cancel()
-            return await asyncio.gather(task, return_exceptions=True)
+            return list(await asyncio.gather(task, return_exceptions=True))
 
     (error,) = asyncio.run(cancelled())
     release.set()
