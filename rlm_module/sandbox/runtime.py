@@ -43,6 +43,10 @@ _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.sandbox.clip": _PACKAGE / "sandbox" / "clip.py",
     "rlm_module.sandbox.codec": _PACKAGE / "sandbox" / "codec.py",
     "rlm_module.sandbox.record": _PACKAGE / "sandbox" / "record.py",
+    "rlm_module.sandbox.shapes": _PACKAGE / "sandbox" / "shapes.py",
+    "rlm_module.sandbox.classes": _PACKAGE / "sandbox" / "classes.py",
+    "rlm_module.sandbox.described": _PACKAGE / "sandbox" / "described.py",
+    "rlm_module.sandbox.typed": _PACKAGE / "sandbox" / "typed.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
 _NEEDED = (

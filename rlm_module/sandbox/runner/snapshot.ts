@@ -15,7 +15,7 @@ for (let i = 0; i < modules.length; i += 2) {
 python.runPython(`
 import importlib
 importlib.invalidate_caches()
-import rlm_module.sandbox.prelude
+import rlm_module.sandbox.prelude, rlm_module.sandbox.typed
 # What generated code uses most; importing it here costs a session nothing.
 import bisect, calendar, collections, copy, csv, datetime, decimal, difflib, fractions, functools, heapq, html, io
 import itertools, json, math, operator, pprint, random, re, statistics, string, textwrap, typing, unicodedata, uuid
