@@ -56,6 +56,7 @@ class Function:
         is_ahead: Whether a call may be started before the program asks for it, since it has no side effects that
             another one could see.
         is_batch: Whether its calls are made of items, which are recorded instead of it.
+        is_typed: Whether the sandbox describes a signature's types to it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Function:
     answer: Answer
     is_ahead: bool = False
     is_batch: bool = False
+    is_typed: bool = False
 
     @property
     def host_function(self) -> HostFunction:
@@ -169,22 +171,25 @@ class Calls:
         *,
         is_ahead: bool = False,
         is_batch: bool = False,
+        is_typed: bool = False,
     ) -> None:
         """Offers a function to generated code; its parameters and documentation are the template's."""
         if name in self._taken:
             return
         parameters = list(inspect.signature(template, eval_str=True).parameters.values())
         signature, doc = inspect.Signature(parameters), inspect.getdoc(template) or ""
-        self.functions[name] = Function(name, signature, doc, answer, is_ahead, is_batch)
+        self.functions[name] = Function(name, signature, doc, answer, is_ahead, is_batch, is_typed)
 
     def add_tool(self, tool: HostTool) -> None:
         """Offers a tool of the user's."""
         answer = partial(self._answer_tool, tool)
         self.functions[tool.name] = Function(tool.name, tool.signature, tool.doc, answer, tool.is_concurrent)
 
-    def account(self, opened: OpenCall, role: Role, *, counts: bool = False) -> Account:
-        """The account that a call's LM calls are charged to."""
-        return self.tree.account(role, self.node, call=opened.number, spending=opened.spending, counts=counts)
+    def account(self, opened: OpenCall, role: Role, *, counts: bool = False, instead: Any = None) -> Account:
+        """The account that a call's LM calls are charged to; see `Account`."""
+        return self.tree.account(
+            role, self.node, call=opened.number, spending=opened.spending, counts=counts, instead=instead
+        )
 
     def take_allowance(self) -> None:
         """Takes a sub-call out of what the RLM may make.

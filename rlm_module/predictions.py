@@ -1,7 +1,127 @@
-"""Placeholder."""
+"""`predict` and `predict_batched`: sub-calls with typed inputs and outputs, in types that generated code defined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dspy
+from dspy.signatures.signature import make_signature
+
+from rlm_module.adapters import outputs_adapter
+from rlm_module.calls import Calls, OpenCall
+from rlm_module.errors import SubcallError
+from rlm_module.queries import batched
+from rlm_module.subcalls import Models, as_subcall_error, is_async_only
+from rlm_module.typed import plain_inputs, plain_outputs, signature_from
+
+
+def _predict(  # a template
+    signature: str, instructions: str | None = None, model: str | None = None, **inputs: Any
+) -> Any:
+    """Asks a sub-LM for typed fields: `predict("text -> items: list[Item]", text=chunk).items`, where Item is a class
+    of yours, a builtin type or a Literal. Raises SubcallError where it fails.
+    """
+
+
+def _predict_batched(  # a template, too
+    signature: str, rows: list[dict[str, Any]], instructions: str | None = None, model: str | None = None
+) -> list[Any]:  # pyright: ignore[reportReturnType]
+    """The same for many rows of inputs at once; answers come in order, with a SubcallError for each that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a typed sub-call asks for, the same for all rows of a batch."""
+
+    task: type[dspy.Signature]
+    model: str | None
 
 
 class Predictions:
-    """Typed sub-calls."""
+    """Offers and answers `predict` and `predict_batched`.
 
-    def __init__(self, calls: object, models: object) -> None: ...
+    Args:
+        calls: Whose threads, ledger and context to use.
+        models: The LMs they may go to.
+    """
+
+    def __init__(self, calls: Calls, models: Models) -> None:
+        self._calls = calls
+        self._models = models
+        # A dspy tool, so that callbacks and status messages tell of these calls as of any other.
+        self._tool = dspy.Tool(self._ask, name="predict", desc="Asks a sub-LM for typed fields.")
+        calls.add("predict", _predict, self._single, is_ahead=True, is_typed=True)
+        calls.add("predict_batched", _predict_batched, self._batch, is_batch=True, is_typed=True)
+
+    def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        given = dict(zip(("signature", "instructions", "model"), args, strict=False)) | kwargs
+        described, instructions, model = (given.pop(name, None) for name in ("signature", "instructions", "model"))
+        asked = self._asked(described, instructions, model)
+        # The sandbox's own half puts the inputs aside, since one of them may be called `model`.
+        inputs = given.pop("inputs") if isinstance(described, dict) else given
+        return self._start(asked, inputs)(opened)
+
+    def _batch(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        given = dict(zip(("signature", "rows", "instructions", "model"), args, strict=False)) | kwargs
+        asked = self._asked(given.get("signature"), given.get("instructions"), given.get("model"))
+        shared = {name: given.get(name) for name in ("signature", "instructions", "model")}
+        return batched(self._calls, opened, "predict", given.get("rows"), partial(self._start, asked), **shared)
+
+    def _asked(self, described: Any, instructions: Any, model: Any) -> _Asked:
+        self._models.find(model)
+        return _Asked(_task(described, instructions), model)
+
+    def _start(self, asked: _Asked, inputs: Any) -> Callable[[OpenCall], Future[Any]]:
+        def run(opened: OpenCall) -> Future[Any]:
+            shown = plain_inputs(inputs, asked.task)
+            self._calls.take_allowance()
+            if is_async_only(self._models.find(asked.model)):
+                return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
+            return self._calls.in_pool(partial(self._predict, opened, asked, shown))
+
+        return run
+
+    def _predict(self, opened: OpenCall, asked: _Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
+        try:
+            with account.scope():
+                return self._tool(task=asked.task, inputs=inputs)
+        except Exception as error:
+            raise as_subcall_error(error) from error
+
+    async def _apredict(self, opened: OpenCall, asked: _Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
+        try:
+            with account.scope(), _alone():
+                return plain_outputs(await dspy.Predict(asked.task).acall(**inputs), asked.task)
+        except Exception as error:
+            raise as_subcall_error(error) from error
+
+    def _ask(self, task: Any, inputs: Any) -> Any:
+        with _alone():
+            return plain_outputs(dspy.Predict(task)(**inputs), task)
+
+
+def _alone() -> Any:
+    """Optimizers read the trace, and listeners the stream, to learn of the program's own predictors; these calls are
+    the model's. A reply that does not parse is a typed failure, not a second call.
+    """
+    return dspy.context(trace=None, send_stream=None, adapter=outputs_adapter())
+
+
+def _task(described: Any, instructions: Any) -> type[dspy.Signature]:
+    """The signature: as the sandbox described it, or as text out of an interpreter that cannot.
+
+    Raises:
+        SubcallError: If it makes no sense.
+    """
+    if not isinstance(described, str):
+        return signature_from(described, instructions)
+    try:
+        return make_signature(described, instructions)
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise SubcallError("invalid", f"the signature {described[:200]!r} cannot be read ({error})") from None
