@@ -27,9 +27,10 @@ class Kind(IntEnum):
     READY = 16
     DONE = 17
     CALL = 18
+    DROP = 19
 
 
-_FROM_SANDBOX = {int(kind): kind for kind in (Kind.READY, Kind.DONE, Kind.CALL)}
+_FROM_SANDBOX = {int(kind): kind for kind in (Kind.READY, Kind.DONE, Kind.CALL, Kind.DROP)}
 
 
 class ProtocolError(Exception):

@@ -41,6 +41,8 @@ class HostCalls:
         self._cell: Ran | None = None
         self._recorded: Answers | None = None
         self._pending: dict[int, _Pending] = {}
+        self._ids: range | None = None  # from the lowest to the highest of the cell's calls
+        self._droppable = 0
         self.refusing = False
 
     def serve(self, dispatch: Dispatch, functions: frozenset[str]) -> None:
@@ -55,6 +57,7 @@ class HostCalls:
     def begin(self, cell: Ran, recorded: Answers | None) -> None:
         """Takes calls for a cell; those that are on record get their recorded answers."""
         self._cell, self._recorded, self.refusing = cell, recorded, False
+        self._ids, self._droppable = None, 0
 
     def end(self) -> None:
         """Takes no more calls, and cancels those that are not answered."""
@@ -75,6 +78,9 @@ class HostCalls:
             raise ProtocolError(f"two host calls with the id {frame.id}")
         if len(self._pending) >= _MAX_CALLS or sum(p.size for p in self._pending.values()) > _MAX_CALL_BYTES:
             raise ProtocolError(f"more than {_MAX_CALLS:,} host calls (or {_MAX_CALL_BYTES >> 20} MiB) at once")
+        ids = self._ids or range(frame.id, frame.id)
+        self._ids = range(min(ids.start, frame.id), max(ids.stop, frame.id + 1))
+        self._droppable += 1
         if self.refusing:
             self._reply(frame.id, encode(["error", "TimeoutError: the cell ran over its time limit"]))
             return
@@ -85,6 +91,21 @@ class HostCalls:
             return
         self._cell.calls.append(call)
         self._ask(frame, call, self._cell.number)
+
+    def drop(self, call_id: int) -> None:
+        """Cancels a call that was started early and is not going to be asked for; its record has no answer then.
+
+        Raises:
+            ProtocolError: If it is no call of this cell, or if more calls are dropped than were made.
+        """
+        # The ids that were answered are not kept, for a cell may make millions of calls: a range and a count bound
+        # what a sandbox can send, and dropping what was answered does nothing.
+        if self._cell is None or self._ids is None or call_id not in self._ids or self._droppable == 0:
+            raise ProtocolError(f"a host call is dropped that was not made ({call_id})")
+        self._droppable -= 1
+        dropped = self._pending.pop(call_id, None)
+        if dropped is not None:
+            dropped.future.cancel()
 
     def _ask(self, frame: Frame, call: Answered, cell: int) -> None:
         assert self._dispatch is not None

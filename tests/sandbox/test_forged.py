@@ -48,9 +48,9 @@ _FORGED = {
     "a result of another shape": "write(frame(17, CELL, utf8('J[1, 2]')))",
     "a result of null": "write(frame(17, CELL, utf8('Jnull')))",
     "a result with wrong types": """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: 1, stderr: [], value: null, error: null, final: null}))))""",
+        {stdout: 1, stderr: [], value: null, error: null, final: null, unused: 0}))))""",
     "a result with an unknown kind of error": """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: '', stderr: '', value: null, final: null,
+        {stdout: '', stderr: '', value: null, final: null, unused: 0,
           error: {kind: 'killed', type: '', message: '', traceback: ''}}))))""",
     "a result nested without end": "write(frame(17, CELL, utf8('J' + '['.repeat(1 << 20))))",
     "a result that is no value": "write(frame(17, CELL, new Uint8Array([200, 1, 2])))",
@@ -152,7 +152,7 @@ def test_pitfall_37_frames_sent_between_cells_end_the_process() -> None:
 
 def test_a_forged_result_is_no_more_than_a_cell_could_print(sent: list[int]) -> None:
     forged = """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}}))))"""
+        {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}, unused: 0}))))"""
     with Repl(_functions(), cell_seconds=5) as repl:
         repl.run(_HELPER)
         result = repl.run(f"run_js({forged.replace('CELL', str(sent[-1] + 1))!r})")
