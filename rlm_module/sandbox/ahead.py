@@ -74,6 +74,7 @@ class Ahead:
         self.unused = 0
         self.namespace: dict[str, Any] = {}
         self._loops: list[Loop] = []
+        self._sharing: set[int] = set()  # loops that others run in
         self._bodies: dict[tuple[str, int, str], Function | None] = {}
         self._reaching: set[str] = set()
         self._started: dict[str, deque[_Started]] = {}
@@ -104,7 +105,11 @@ class Ahead:
             return
         self._reaching |= callers(tree, reaching)
         reaching |= self._reaching
-        for loop in [loop for loop in loops_of(tree) if loop.facts.loads & reaching]:
+        found = [loop for loop in loops_of(tree) if loop.facts.loads & reaching]
+        nodes = {id(loop.node) for loop in found}
+        for loop in found:
+            if any(id(node) in nodes for node in ast.walk(loop.node) if node is not loop.node):
+                self._sharing.add(len(self._loops))
             wrap(loop, len(self._loops))
             self._loops.append(loop)
         setattr(builtins, HOOK, self._enter)
@@ -136,8 +141,9 @@ class Ahead:
         coming = iter(iterable) if kind in purity.ITERATED else foresight.items()
         if coming is None or (kind not in purity.ITERATED and not hasattr(kind, "__next__")):
             return iterable
+        self._sharing.update(run.number for run in self._runs)
         covered = Counter(request for run in self._runs for request in run.outstanding())
-        run = Run(self, foresight, coming, covered)
+        run = Run(self, number, foresight, coming, covered)
         self._runs.append(run)
         return _steps(iter(iterable), run)
 
@@ -151,7 +157,7 @@ class Ahead:
 
     def has_room(self, run: Run) -> bool:
         """Whether the loop may start one more call; loops inside a loop find half of what is left."""
-        most = self.limit - self.limit // 2 if run.was_partial else self.limit
+        most = self.limit - self.limit // 2 if run.was_partial and run.number in self._sharing else self.limit
         return self._count < self.limit and len(run.started) < most and self._chars < _MOST_CHARS
 
     def start(self, request: str, run: Run, index: int) -> None:
@@ -207,12 +213,16 @@ class Run:
 
     Args:
         ahead: The session's.
+        number: Which loop it is.
         foresight: Simulates its iterations.
         coming: The coming items, apart from those of the loop itself.
         covered: Requests that an outer loop has foreseen already.
     """
 
-    def __init__(self, ahead: Ahead, foresight: Foresight, coming: Iterator[Any], covered: Counter[str]) -> None:
+    def __init__(
+        self, ahead: Ahead, number: int, foresight: Foresight, coming: Iterator[Any], covered: Counter[str]
+    ) -> None:
+        self.number = number
         self._ahead, self._foresight, self._coming, self._covered = ahead, foresight, coming, covered
         self._index = -1
         self._next = 0

@@ -327,12 +327,17 @@ class DenoSession:
         self._calls.end()
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.kind is Kind.CALL:
-            self._calls.take(frame)
-            return
-        if frame.kind is Kind.DROP:
-            self._calls.drop(frame.id)
-            return
+        match frame.kind:
+            case Kind.CALL | Kind.START:
+                self._calls.take(frame)
+            case Kind.DROP:
+                self._calls.drop(frame.id)
+            case Kind.AWAIT:
+                self._calls.wait_for(frame.id)
+            case _:
+                self._take_answer(frame)
+
+    def _take_answer(self, frame: Frame) -> None:
         if frame.id not in self._waiting or (frame.kind is Kind.READY) != (frame.id == 0):
             raise ProtocolError(f"an answer to a question that was not asked ({frame.id})")
         done = self._waiting.pop(frame.id)

@@ -216,12 +216,16 @@ def loops_of(tree: ast.AST) -> Iterator[Loop]:
             yield from _comprehension_loops(node)
 
 
+def results_of(node: Comprehension) -> list[ast.expr]:
+    """What a comprehension makes of each item."""
+    return [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+
+
 def _comprehension_loops(node: Comprehension) -> Iterator[Loop]:
-    results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
     if any(part.is_async for part in node.generators):
         return
     for level, part in enumerate(node.generators):
-        facts = facts_of((part.target, *part.ifs, *node.generators[level + 1 :], *results))
+        facts = facts_of((part.target, *part.ifs, *node.generators[level + 1 :], *results_of(node)))
         if facts.plain and not facts.yields:
             yield Loop(node, part.target, part.iter, level, facts)
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import Comprehension
+from rlm_module.sandbox.effects import Comprehension, facts_of, results_of
 from rlm_module.sandbox.purity import UNKNOWN, Failing, Unforeseen, Unknown
 from rlm_module.sandbox.record import Record
 from rlm_module.sandbox.scope import Enough, HostFunctionLike, Leave, Uncertain, Variables, has_unknown, names_in
@@ -69,6 +69,10 @@ class Expressions(Variables):
                 return UNKNOWN
             purity.guard_operator(name, left, right, self._effort)
         return purity.paid(purity.OPERATORS[name](left, right), self._effort)
+
+    def _leave_out(self, nodes: tuple[ast.AST, ...]) -> None:
+        """Notes that what is not followed may make calls."""
+        self.partial = self.partial or bool(facts_of(nodes).passed)
 
     def _eval_Constant(self, node: ast.Constant) -> Any:
         return node.value
@@ -135,7 +139,7 @@ class Expressions(Variables):
             value = self._value(part)
             truth = self._truth(value)
             if truth is UNKNOWN:
-                self.partial = True
+                self._leave_out(tuple(node.values))
                 return UNKNOWN
             if truth is isinstance(node.op, ast.Or):
                 return value
@@ -155,7 +159,7 @@ class Expressions(Variables):
     def _eval_IfExp(self, node: ast.IfExp) -> Any:
         truth = self._truth(self._value(node.test))
         if truth is UNKNOWN:
-            self.partial = True
+            self._leave_out((node.body, node.orelse))
             return UNKNOWN
         return self._value(node.body if truth else node.orelse)
 
@@ -220,7 +224,7 @@ class Expressions(Variables):
         if begin:
             items = self._value(part.iter)
             if items is UNKNOWN or part.is_async:
-                self.partial = True
+                self._leave_out((*part.ifs, *node.generators[level + 1 :], *results_of(node)))
                 yield False
                 return
             for item in self._items(items):
@@ -230,7 +234,7 @@ class Expressions(Variables):
         for test in part.ifs:
             truth = self._truth(self._value(test))
             if truth is UNKNOWN:
-                self.partial = True
+                self._leave_out((*part.ifs, *node.generators[level + 1 :], *results_of(node)))
                 yield False
                 return
             if not truth:

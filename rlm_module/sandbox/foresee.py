@@ -103,8 +103,8 @@ class Foresight(Expressions):
 
     def _skip(self, nodes: tuple[ast.AST, ...]) -> None:
         """Leaves statements out that may or may not run, or that are not plain."""
-        self.partial = True
         facts: Facts = facts_of(nodes)
+        self._leave_out(nodes)
         for name in facts.changed.union(*(names for _, _, names in facts.passed)):
             if name in self._frame.names:
                 self._spoil(self._frame.names[name])
@@ -272,7 +272,7 @@ class Foresight(Expressions):
                 return UNKNOWN
         else:
             args = [list(self._items(arg)) if type(arg) in purity.ITERATORS else arg for arg in args]
-            outside = () if receiver is None or method in purity.OUTSIDE else (receiver,)
+            outside = () if receiver is None or purity.is_outside(receiver, method) else (receiver,)
             if not self._known(*args, *kwargs.values(), *outside):
                 return UNKNOWN
         purity.guard_call(function, receiver, method, [*args, *kwargs.values()], self._effort)

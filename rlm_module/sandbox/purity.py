@@ -52,8 +52,6 @@ ITERATED = _SEQUENCES | _MAPPINGS | _VIEWS | {str, bytes, range}
 ITERATORS: frozenset[Any] = frozenset(map(type, (enumerate(()), zip(), reversed([]), iter([]), re.finditer("", ""))))
 """Types of iterators that are used where the evaluator made them itself, never where it finds them."""
 SUBSCRIPTED: frozenset[Any] = frozenset((str, bytes, list, tuple, dict, Record, range, re.Match))
-OUTSIDE = frozenset(("get", "items", "keys", "values"))
-"""Methods that do not look inside what a mapping holds."""
 KNOWN = _LEAVES | ITERATED | {re.Pattern, re.Match}
 _HELD: frozenset[Any] = frozenset((types.FunctionType, types.BuiltinFunctionType, types.ModuleType, type))
 
@@ -156,6 +154,11 @@ def is_reading(value: Any, method: str) -> bool:
     if type(value) is Record and dict.__contains__(value, method):
         return False
     return method in _READ_ONLY.get(type(value), ())
+
+
+def is_outside(value: Any, method: str) -> bool:
+    """Whether a reading method does not look at all that the value holds."""
+    return type(value) in (re.Pattern, re.Match) or method in ("get", "items", "keys", "values")
 
 
 def is_pure(function: Any) -> bool:

@@ -63,6 +63,19 @@ _FORGED = {
     "a call of deep values": """call(7, 'J["keep", [' + '['.repeat(400) + ']'.repeat(400) + '], {}]')""",
     "an empty call": "call(7, '')",
     "two calls with one id": """call(7, 'J["wait", [], {}]'); call(7, 'J["wait", [], {}]')""",
+    "a drop of a call that was not made": "write(frame(19, 7, utf8('')))",
+    "a drop of a later call": """call(7, 'J["wait", [], {}]'); write(frame(19, 8, utf8('')))""",
+    "a drop of an earlier call": """call(7, 'J["wait", [], {}]'); write(frame(19, 6, utf8('')))""",
+    "a call dropped twice": """call(7, 'J["wait", [], {}]'); for (const _ of [1, 2]) write(frame(19, 7, utf8('')))""",
+    "a hundred thousand drops": """call(7, 'J["keep", [], {}]'); call(9, 'J["keep", [], {}]');
+        for (let i = 0; i < 100000; i++) write(frame(19, 8, utf8('')))""",
+    "a wait for a call that was not made": "write(frame(21, 7, utf8('')))",
+    "a hundred thousand calls started early": """for (let i = 0; i < 100000; i++)
+        write(frame(20, 1000 + i, utf8('J["wait", [], {}]')))""",
+    "a count of unused calls below zero": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: '', stderr: '', value: null, error: null, final: null, unused: -1}))))""",
+    "a count of unused calls without end": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: '', stderr: '', value: null, error: null, final: null, unused: 2 ** 40}))))""",
     "a hundred thousand calls": """for (let i = 0; i < 100000; i++) call(1000 + i, 'J["wait", [], {}]')""",
     "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(5 << 20) + '"], {}]';
         for (let i = 0; i < 9; i++) call(1000 + i, big)""",

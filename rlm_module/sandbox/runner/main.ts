@@ -5,7 +5,7 @@
 // interrupt this thread while Python keeps it busy.
 
 export const SETUP = 1, LOAD = 2, CELL = 3, ANSWER = 4, INTERRUPT = 5, FORGET = 6;
-const READY = 16, DONE = 17, CALL = 18, DROP = 19;
+const READY = 16, DONE = 17, CALL = 18, DROP = 19, START = 20, AWAIT = 21;
 const STRAY_LIMIT = 64 * 1024;
 
 type Python = Record<string, any>;
@@ -76,23 +76,25 @@ const wire = {
     const id = ++lastCall;
     return receive(shared, id, () => send(CALL, id, utf8.encode(request)));
   },
-  call(request: string): Promise<Uint8Array | undefined> {
+  call(request: string, kind = CALL): Promise<Uint8Array | undefined> {
     const id = ++lastCall;
     return new Promise((resolve) => {
       pending.set(id, resolve);
-      send(CALL, id, utf8.encode(request));
+      send(kind, id, utf8.encode(request));
     });
   },
   start(request: string): number {
-    const answer = wire.call(request);
+    const answer = wire.call(request, START);
     const id = lastCall;
     early.set(id, answer);
     answer.then((reply) => early.has(id) && arrived.set(id, reply));
     return id;
   },
-  // The answer to a call that was started, where it is here already; else a promise of it.
+  // The answer to a call that was started, where it is here already; else a promise of it. The host hears that Python
+  // waits from now on, for its clock of the cell stands still then.
   finish(id: number): Uint8Array | Promise<Uint8Array | undefined> {
     const answer = arrived.get(id) ?? early.get(id)!;
+    if (pending.has(id)) send(AWAIT, id, new Uint8Array(0));
     arrived.delete(id);
     early.delete(id);
     return answer;
