@@ -16,11 +16,13 @@ class HostFunction:
         name: The global name it gets in the sandbox, a Python identifier.
         signature: Its parameters as shown by `help()`, such as `(query: str, k: int = 5)`; for reading only.
         doc: What it does, shown by `help()`.
+        ahead: Whether a call of it may be started before the program asks for it.
     """
 
     name: str
     signature: str = "(*args, **kwargs)"
     doc: str = ""
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Setup:
         functions: Host functions, which become globals of the sandbox with a sync and an awaitable (`.aio`) form.
         outputs: Names of SUBMIT's fields in order; None accepts the one value `SUBMIT(output)`.
         seed: Seeds `random`, `os.urandom` and `uuid`, so that a rebuilt sandbox repeats itself.
+        ahead: How many calls may be started and not yet asked for; 0 starts none early.
     """
 
     functions: tuple[HostFunction, ...] = ()
     outputs: tuple[str, ...] | None = None
     seed: int = 0
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

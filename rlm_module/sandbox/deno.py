@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 
 from rlm_module.errors import InputError, SandboxError, describe
@@ -161,7 +162,7 @@ class DenoSession:
     async def _send_setup(self) -> None:
         assert self._dispatch is not None
         self._calls.serve(self._dispatch, frozenset(function.name for function in self._setup.functions))
-        functions = [[function.name, function.signature, function.doc] for function in self._setup.functions]
+        functions = [[f.name, f.signature, f.doc, f.ahead] for f in self._setup.functions]
         outputs = None if self._setup.outputs is None else list(self._setup.outputs)
         await self._ask(
             Kind.SETUP,
@@ -171,6 +172,7 @@ class DenoSession:
                     "outputs": outputs,
                     "seed": self._setup.seed,
                     "output_limit": self._max_output_chars,
+                    "ahead": self._setup.ahead,
                 }
             ),
         )
@@ -239,9 +241,7 @@ class DenoSession:
             self._steps.append(Lost(record.number, assigned_names(code)))
         else:
             self._steps.append(record)
-        return CellResult(
-            result.stdout, result.stderr, result.value, result.error, result.final, time.perf_counter() - began
-        )
+        return replace(result, seconds=time.perf_counter() - began)
 
     async def _run(self, cell: Ran, recorded: Answers | None) -> bytes:
         """Runs a cell under supervision, with the recorded answers where it is a replay.
@@ -340,9 +340,17 @@ class DenoSession:
         self._calls.end()
 
     def _on_frame(self, frame: Frame) -> None:
-        if frame.kind is Kind.CALL:
-            self._calls.take(frame)
-            return
+        match frame.kind:
+            case Kind.CALL | Kind.START:
+                self._calls.take(frame)
+            case Kind.DROP:
+                self._calls.drop(frame.id)
+            case Kind.AWAIT:
+                self._calls.wait_for(frame.id)
+            case _:
+                self._take_answer(frame)
+
+    def _take_answer(self, frame: Frame) -> None:
         if frame.id not in self._waiting or (frame.kind is Kind.READY) != (frame.id == 0):
             raise ProtocolError(f"an answer to a question that was not asked ({frame.id})")
         done = self._waiting.pop(frame.id)

@@ -27,9 +27,12 @@ class Kind(IntEnum):
     READY = 16
     DONE = 17
     CALL = 18
+    DROP = 19
+    START = 20
+    AWAIT = 21
 
 
-_FROM_SANDBOX = {int(kind): kind for kind in (Kind.READY, Kind.DONE, Kind.CALL)}
+_FROM_SANDBOX = {int(kind): kind for kind in Kind if kind >= Kind.READY}
 
 
 class ProtocolError(Exception):

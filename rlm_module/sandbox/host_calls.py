@@ -13,7 +13,7 @@ from rlm_module.errors import SubcallError, describe
 from rlm_module.sandbox.background import io_loop
 from rlm_module.sandbox.base import Dispatch, HostCall
 from rlm_module.sandbox.codec import CodecError, decode, encode
-from rlm_module.sandbox.frames import Frame, ProtocolError
+from rlm_module.sandbox.frames import Frame, Kind, ProtocolError
 from rlm_module.sandbox.replay import ABANDONED, Answered, Answers, Ran, digest
 
 _MAX_CALLS = 1024
@@ -25,6 +25,7 @@ class _Pending:
     call: Answered
     size: int
     future: Future[Any]
+    awaited: bool
 
 
 class HostCalls:
@@ -41,6 +42,8 @@ class HostCalls:
         self._cell: Ran | None = None
         self._recorded: Answers | None = None
         self._pending: dict[int, _Pending] = {}
+        self._ids: range | None = None  # from the lowest to the highest of the cell's calls
+        self._droppable = 0
         self.refusing = False
 
     def serve(self, dispatch: Dispatch, functions: frozenset[str]) -> None:
@@ -49,12 +52,13 @@ class HostCalls:
 
     @property
     def waiting(self) -> bool:
-        """Whether the cell has calls that are not answered yet."""
-        return bool(self._pending)
+        """Whether the cell waits for calls that are not answered yet; for those started early it may not yet."""
+        return any(pending.awaited for pending in self._pending.values())
 
     def begin(self, cell: Ran, recorded: Answers | None) -> None:
         """Takes calls for a cell; those that are on record get their recorded answers."""
         self._cell, self._recorded, self.refusing = cell, recorded, False
+        self._ids, self._droppable = None, 0
 
     def end(self) -> None:
         """Takes no more calls, and cancels those that are not answered."""
@@ -75,6 +79,9 @@ class HostCalls:
             raise ProtocolError(f"two host calls with the id {frame.id}")
         if len(self._pending) >= _MAX_CALLS or sum(p.size for p in self._pending.values()) > _MAX_CALL_BYTES:
             raise ProtocolError(f"more than {_MAX_CALLS:,} host calls (or {_MAX_CALL_BYTES >> 20} MiB) at once")
+        ids = self._ids or range(frame.id, frame.id)
+        self._ids = range(min(ids.start, frame.id), max(ids.stop, frame.id + 1))
+        self._droppable += 1
         if self.refusing:
             self._reply(frame.id, encode(["error", "TimeoutError: the cell ran over its time limit"]))
             return
@@ -86,10 +93,40 @@ class HostCalls:
         self._cell.calls.append(call)
         self._ask(frame, call, self._cell.number)
 
+    def drop(self, call_id: int) -> None:
+        """Cancels a call that was started early and is not going to be asked for; its record has no answer then.
+
+        Raises:
+            ProtocolError: If it is no call of this cell, or if more calls are dropped than were made.
+        """
+        # The ids that were answered are not kept, for a cell may make millions of calls: a range and a count bound
+        # what a sandbox can send, and dropping what was answered does nothing.
+        self._check_made(call_id)
+        if self._droppable == 0:
+            raise ProtocolError("more host calls are dropped than were made")
+        self._droppable -= 1
+        dropped = self._pending.pop(call_id, None)
+        if dropped is not None:
+            dropped.future.cancel()
+
+    def wait_for(self, call_id: int) -> None:
+        """The program asks for a call that was started early, and waits.
+
+        Raises:
+            ProtocolError: If it is no call of this cell.
+        """
+        self._check_made(call_id)
+        if call_id in self._pending:
+            self._pending[call_id].awaited = True
+
+    def _check_made(self, call_id: int) -> None:
+        if self._cell is None or self._ids is None or call_id not in self._ids:
+            raise ProtocolError(f"there is no host call {call_id} in this cell")
+
     def _ask(self, frame: Frame, call: Answered, cell: int) -> None:
         assert self._dispatch is not None
         future = self._dispatch(self._read(frame.body, cell))
-        pending = self._pending[frame.id] = _Pending(call, len(frame.body), future)
+        pending = self._pending[frame.id] = _Pending(call, len(frame.body), future, frame.kind is Kind.CALL)
 
         def answered(settled: Future[Any]) -> None:  # on the thread that answered, where encoding delays nobody
             answer = _encode_answer(settled)

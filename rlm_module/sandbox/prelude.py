@@ -23,8 +23,10 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
+from rlm_module.sandbox.ahead import MOST, Ahead
 from rlm_module.sandbox.clip import Clip, Stream
 from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode, encode_as_text
+from rlm_module.sandbox.scope import HostFunctionLike
 
 _TRACEBACK_FRAMES = 8
 _MESSAGE_CHARS = 2_000
@@ -35,31 +37,79 @@ class Submitted(BaseException):
     """Leaves the cell after SUBMIT; not an Exception, so that `except Exception` lets it pass."""
 
 
-class HostCallable:
-    """A function that runs on the host. Call it as usual, or `await f.aio(...)` to have many in flight."""
+class HostCallable(HostFunctionLike):
+    """A function that runs on the host. Call it as usual, or `await f.aio(...)` to have many in flight.
 
-    def __init__(self, name: str, signature: str, doc: str) -> None:
+    Args:
+        name: Its name.
+        signature: Its parameters, for `help()`.
+        doc: What it does, for `help()`.
+        ahead: Whether a call of it may be started before the program asks for it.
+    """
+
+    def __init__(self, name: str, signature: str, doc: str, ahead: bool = False) -> None:
         self.__name__ = self.__qualname__ = name
         self.__doc__ = f"{name}{signature}\n\n{doc}"
         self._signature = signature
+        self.ahead = ahead
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        request = _request(self.__name__, args, kwargs)
-        if STATE.in_flight and STATE.ffi.can_run_sync():  # awaited calls go on while this one waits
-            return _answer(STATE.ffi.run_sync(STATE.wire.call(request)))
-        return _answer(STATE.ask(request))
+        request = self.request(args, kwargs)
+        if not AHEAD.is_running:
+            return self.answer(_ask(request))
+        try:
+            return self.answer(_finish(request) if self.ahead else _ask(request))
+        except BaseException:
+            AHEAD.failed()
+            raise
+
+    def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        """The encoded request of a call; equal calls have equal requests, and making one has no effects."""
+        return _request(self.__name__, args, kwargs)
+
+    def answer(self, reply: Any) -> Any:
+        """What a call returns or raises, from the bytes of the reply; None is an interrupt."""
+        return _answer(reply)
 
     async def aio(self, *args: Any, **kwargs: Any) -> Any:
-        request = _request(self.__name__, args, kwargs)
+        request = self.request(args, kwargs)
         async with STATE.places:
             STATE.in_flight += 1
             try:
-                return _answer(await STATE.wire.call(request))
+                return self.answer(await STATE.wire.call(request))
             finally:
                 STATE.in_flight -= 1
 
     def __repr__(self) -> str:
         return f"<host function {self.__name__}{self._signature}>"
+
+
+def _ask(request: str) -> Any:
+    """Makes a call and waits for its reply."""
+    if STATE.in_flight and STATE.ffi.can_run_sync():  # awaited calls go on while this one waits
+        return STATE.ffi.run_sync(STATE.wire.call(request))
+    return STATE.ask(request)
+
+
+def _finish(request: str) -> Any:
+    """The reply to a call that was started early, or else made now."""
+    started = AHEAD.take(request)
+    if started is None:
+        return _ask(request)
+    if not STATE.ffi.can_run_sync():
+        AHEAD.give_up(started)
+        return _ask(request)
+    reply = STATE.wire.finish(started.id)
+    started.run.asked()
+    return STATE.ffi.run_sync(reply) if asyncio.isfuture(reply) else reply
+
+
+def _may_run_ahead() -> bool:
+    """Whether Python may wait for a promise, and no task would go on while it does."""
+    if STATE.in_flight or not STATE.ffi.can_run_sync():
+        return False
+    loop = asyncio.get_event_loop()
+    return not asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
 
 
 def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -104,6 +154,7 @@ class State:
 
 
 STATE = State()
+AHEAD = Ahead(lambda request: STATE.wire.start(request), lambda call: STATE.wire.drop(call), _may_run_ahead)
 
 
 def connect(wire: Any) -> None:
@@ -123,6 +174,7 @@ def setup(body: Any) -> bytes:
         _seed(spec["seed"])
     STATE.output_limit = spec["output_limit"]
     STATE.outputs = spec["outputs"]
+    AHEAD.limit, AHEAD.namespace = min(spec["ahead"], MOST), STATE.namespace
     names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit, "SubcallError": SubcallError}
     names.update({name: HostCallable(name, *rest) for name, *rest in spec["functions"]})
     STATE.namespace.update(names)
@@ -153,6 +205,7 @@ def run(source: str, number: int) -> bytes:
     STATE.cell = number
     STATE.final = None
     STATE.interrupted = False
+    AHEAD.begin_cell()
     out, err = Clip(STATE.output_limit), Clip(STATE.output_limit)
     value = error = None
     with _captured(out, err):
@@ -163,6 +216,7 @@ def run(source: str, number: int) -> bytes:
         except BaseException as raised:  # whatever the code raises belongs to the cell
             error = _describe(raised)
         finally:
+            AHEAD.end_cell()
             _cancel_leftover_tasks()
     stray = STATE.wire.stray()
     if stray:
@@ -172,12 +226,13 @@ def run(source: str, number: int) -> bytes:
 
 def _result(out: str, err: str, value: str | None, error: dict[str, Any] | None) -> bytes:
     final = STATE.final
-    body = encode({"stdout": out, "stderr": err, "value": value, "error": error, "final": final})
+    result = {"stdout": out, "stderr": err, "value": value, "error": error, "final": final, "unused": AHEAD.unused}
+    body = encode(result)
     if len(body) <= MAX_FRAME:
         return body
     message = f"the submitted value takes {len(body):,} bytes; submit at most {MAX_FRAME:,}"
     error = {"kind": "exception", "type": "ValueError", "message": message, "traceback": f"ValueError: {message}"}
-    return encode({"stdout": out, "stderr": err, "value": value, "error": error, "final": None})
+    return encode({**result, "value": value, "error": error, "final": None})
 
 
 @contextmanager
@@ -196,6 +251,7 @@ def _execute(source: str) -> str | None:
     filename = f"<cell {STATE.cell}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     tree = ast.parse(source, filename)
+    AHEAD.prepare(tree, filename)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     if tree.body:
         _evaluate(tree, filename, "exec")

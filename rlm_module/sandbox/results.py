@@ -5,6 +5,8 @@ from __future__ import annotations
 from rlm_module.sandbox.base import CellError, CellResult
 from rlm_module.sandbox.codec import CodecError, decode
 
+_MOST_UNUSED = 1 << 32  # ids of calls are 32 bits long
+
 
 def read_result(body: bytes) -> CellResult:
     """A cell's result.
@@ -21,8 +23,11 @@ def read_result(body: bytes) -> CellResult:
         fits = all(type(text) is str for text in texts) and isinstance(found["final"], (dict, type(None)))
         if not fits or (error is not None and error["kind"] not in ("exception", "syntax", "interrupted")):
             raise CodecError("a field of the result has a wrong type")
+        unused = found["unused"]
+        if type(unused) is not int or not 0 <= unused < _MOST_UNUSED:
+            raise CodecError("a count of unused calls that is none")
         failure = error and CellError(error["kind"], error["type"], error["message"], error["traceback"])
-        return CellResult(found["stdout"], found["stderr"], found["value"], failure, found["final"])
+        return CellResult(found["stdout"], found["stderr"], found["value"], failure, found["final"], unused=unused)
     except (KeyError, TypeError) as fault:
         raise CodecError(f"the result lacks a field ({fault})") from None
 

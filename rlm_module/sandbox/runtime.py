@@ -47,6 +47,13 @@ _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.sandbox.classes": _PACKAGE / "sandbox" / "classes.py",
     "rlm_module.sandbox.described": _PACKAGE / "sandbox" / "described.py",
     "rlm_module.sandbox.typed": _PACKAGE / "sandbox" / "typed.py",
+    "rlm_module.sandbox.effects": _PACKAGE / "sandbox" / "effects.py",
+    "rlm_module.sandbox.purity": _PACKAGE / "sandbox" / "purity.py",
+    "rlm_module.sandbox.scope": _PACKAGE / "sandbox" / "scope.py",
+    "rlm_module.sandbox.evaluate": _PACKAGE / "sandbox" / "evaluate.py",
+    "rlm_module.sandbox.foresee": _PACKAGE / "sandbox" / "foresee.py",
+    "rlm_module.sandbox.survey": _PACKAGE / "sandbox" / "survey.py",
+    "rlm_module.sandbox.ahead": _PACKAGE / "sandbox" / "ahead.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
 _NEEDED = (

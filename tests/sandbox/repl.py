@@ -20,6 +20,8 @@ class Repl:
         functions: By name. One that returns a Future answers when that is settled.
         outputs: SUBMIT's fields.
         seed: Of the session's randomness.
+        ahead: How many calls may be started early, of all functions but those named in `one_by_one`.
+        one_by_one: Functions of which no call is started early.
         limits: Of `DenoSession`.
     """
 
@@ -28,12 +30,15 @@ class Repl:
         functions: dict[str, Callable[..., Any]] | None = None,
         outputs: tuple[str, ...] | None = None,
         seed: int = 0,
+        ahead: int = 0,
+        one_by_one: tuple[str, ...] = (),
         **limits: Any,
     ) -> None:
         self.functions = functions or {}
         self.calls: list[HostCall] = []
         self.session = DenoSession(**limits)
-        setup = Setup(tuple(map(HostFunction, self.functions)), outputs, seed)
+        known = (HostFunction(name, ahead=name not in one_by_one) for name in self.functions)
+        setup = Setup(tuple(known), outputs, seed, ahead)
         self.session.start(setup, self._dispatch).result(PATIENCE)
 
     def run(self, code: str) -> CellResult:

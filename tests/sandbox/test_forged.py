@@ -48,9 +48,9 @@ _FORGED = {
     "a result of another shape": "write(frame(17, CELL, utf8('J[1, 2]')))",
     "a result of null": "write(frame(17, CELL, utf8('Jnull')))",
     "a result with wrong types": """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: 1, stderr: [], value: null, error: null, final: null}))))""",
+        {stdout: 1, stderr: [], value: null, error: null, final: null, unused: 0}))))""",
     "a result with an unknown kind of error": """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: '', stderr: '', value: null, final: null,
+        {stdout: '', stderr: '', value: null, final: null, unused: 0,
           error: {kind: 'killed', type: '', message: '', traceback: ''}}))))""",
     "a result nested without end": "write(frame(17, CELL, utf8('J' + '['.repeat(1 << 20))))",
     "a result that is no value": "write(frame(17, CELL, new Uint8Array([200, 1, 2])))",
@@ -63,6 +63,19 @@ _FORGED = {
     "a call of deep values": """call(7, 'J["keep", [' + '['.repeat(400) + ']'.repeat(400) + '], {}]')""",
     "an empty call": "call(7, '')",
     "two calls with one id": """call(7, 'J["wait", [], {}]'); call(7, 'J["wait", [], {}]')""",
+    "a drop of a call that was not made": "write(frame(19, 7, utf8('')))",
+    "a drop of a later call": """call(7, 'J["wait", [], {}]'); write(frame(19, 8, utf8('')))""",
+    "a drop of an earlier call": """call(7, 'J["wait", [], {}]'); write(frame(19, 6, utf8('')))""",
+    "a call dropped twice": """call(7, 'J["wait", [], {}]'); for (const _ of [1, 2]) write(frame(19, 7, utf8('')))""",
+    "a hundred thousand drops": """call(7, 'J["keep", [], {}]'); call(9, 'J["keep", [], {}]');
+        for (let i = 0; i < 100000; i++) write(frame(19, 8, utf8('')))""",
+    "a wait for a call that was not made": "write(frame(21, 7, utf8('')))",
+    "a hundred thousand calls started early": """for (let i = 0; i < 100000; i++)
+        write(frame(20, 1000 + i, utf8('J["wait", [], {}]')))""",
+    "a count of unused calls below zero": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: '', stderr: '', value: null, error: null, final: null, unused: -1}))))""",
+    "a count of unused calls without end": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+        {stdout: '', stderr: '', value: null, error: null, final: null, unused: 2 ** 40}))))""",
     "a hundred thousand calls": """for (let i = 0; i < 100000; i++) call(1000 + i, 'J["wait", [], {}]')""",
     "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(5 << 20) + '"], {}]';
         for (let i = 0; i < 9; i++) call(1000 + i, big)""",
@@ -152,7 +165,7 @@ def test_pitfall_37_frames_sent_between_cells_end_the_process() -> None:
 
 def test_a_forged_result_is_no_more_than_a_cell_could_print(sent: list[int]) -> None:
     forged = """write(frame(17, CELL, utf8('J' + JSON.stringify(
-        {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}}))))"""
+        {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}, unused: 0}))))"""
     with Repl(_functions(), cell_seconds=5) as repl:
         repl.run(_HELPER)
         result = repl.run(f"run_js({forged.replace('CELL', str(sent[-1] + 1))!r})")

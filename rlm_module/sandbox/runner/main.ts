@@ -5,7 +5,7 @@
 // interrupt this thread while Python keeps it busy.
 
 export const SETUP = 1, LOAD = 2, CELL = 3, ANSWER = 4, INTERRUPT = 5, FORGET = 6;
-const READY = 16, DONE = 17, CALL = 18;
+const READY = 16, DONE = 17, CALL = 18, DROP = 19, START = 20, AWAIT = 21;
 const STRAY_LIMIT = 64 * 1024;
 
 type Python = Record<string, any>;
@@ -66,18 +66,43 @@ function send(kind: number, id: number, body: Uint8Array): void {
 const pending = new Map<number, (reply: Uint8Array | undefined) => void>();
 let lastCall = 0;
 
+// Calls that were started before Python asks for them, and the answers of those that have one.
+const early = new Map<number, Promise<Uint8Array | undefined>>();
+const arrived = new Map<number, Uint8Array | undefined>();
+
 const wire = {
   // A call that blocks this thread: much faster than a promise, and possible wherever Python is.
   ask(request: string): Uint8Array | undefined {
     const id = ++lastCall;
     return receive(shared, id, () => send(CALL, id, utf8.encode(request)));
   },
-  call(request: string): Promise<Uint8Array | undefined> {
+  call(request: string, kind = CALL): Promise<Uint8Array | undefined> {
     const id = ++lastCall;
     return new Promise((resolve) => {
       pending.set(id, resolve);
-      send(CALL, id, utf8.encode(request));
+      send(kind, id, utf8.encode(request));
     });
+  },
+  start(request: string): number {
+    const answer = wire.call(request, START);
+    const id = lastCall;
+    early.set(id, answer);
+    answer.then((reply) => early.has(id) && arrived.set(id, reply));
+    return id;
+  },
+  // The answer to a call that was started, where it is here already; else a promise of it. The host hears that Python
+  // waits from now on, for its clock of the cell stands still then.
+  finish(id: number): Uint8Array | Promise<Uint8Array | undefined> {
+    const answer = arrived.get(id) ?? early.get(id)!;
+    if (pending.has(id)) send(AWAIT, id, new Uint8Array(0));
+    arrived.delete(id);
+    early.delete(id);
+    return answer;
+  },
+  drop(id: number): void {
+    arrived.delete(id);
+    early.delete(id);
+    if (pending.delete(id)) send(DROP, id, new Uint8Array(0));
   },
   // True after the full time, false when an interrupt ended it.
   sleep(seconds: number): boolean {
@@ -123,7 +148,7 @@ function escaped(error: any): Uint8Array {
   const kind = interrupted ? "interrupted" : "exception";
   const message = interrupted ? "the cell ran over its time limit" : error.message.trim().split("\n").at(-1).slice(0, 2000);
   const failure = { kind, type: error.type, message, traceback: `${error.type}: ${message}` };
-  return utf8.encode("J" + JSON.stringify({ stdout: "", stderr: "", value: null, error: failure, final: null }));
+  return utf8.encode("J" + JSON.stringify({ stdout: "", stderr: "", value: null, error: failure, final: null, unused: 0 }));
 }
 
 async function handle(kind: number, id: number, body: Uint8Array): Promise<void> {
@@ -146,6 +171,8 @@ async function handle(kind: number, id: number, body: Uint8Array): Promise<void>
     runningCell = 0;
     Atomics.store(shared.words, INTERRUPT_FLAG, 0);
     answerAllPending();
+    early.clear();
+    arrived.clear();
     send(DONE, id, result);
   } else if (kind === LOAD) {
     const split = 2 + new DataView(body.buffer).getUint16(0, true);

@@ -1,0 +1,334 @@
+"""A small interpreter of plain Python that finds the host calls of an iteration that has not begun.
+
+It runs the text of a loop's body on variables of its own, changes nothing outside and evaluates only what is pure
+(`purity.py`). Part of running ahead (`ahead.py`); runs in the sandbox.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+from rlm_module.sandbox import purity
+from rlm_module.sandbox.effects import HOOK, WHOLE, Facts, Function, Loop, facts_of, facts_of_body, jumps, returns
+from rlm_module.sandbox.evaluate import Expressions
+from rlm_module.sandbox.purity import UNKNOWN, Effort, Failing, Unforeseen
+from rlm_module.sandbox.scope import (
+    Enough,
+    Frame,
+    HostFunctionLike,
+    Leave,
+    Scope,
+    Uncertain,
+    bind_arguments,
+    has_unknown,
+)
+
+_DEPTH = 12
+_MOST_STEPS = 200_000
+
+
+class Foresight(Expressions):
+    """Foresees the calls of one loop's iterations.
+
+    Args:
+        loop: The loop.
+        scope: Its surroundings.
+        effort: What evaluating may cost.
+        most: Calls after which an iteration is not simulated any further.
+    """
+
+    def __init__(self, loop: Loop, scope: Scope, effort: Effort, most: int) -> None:
+        super().__init__(scope, effort)
+        self._loop, self._most = loop, most
+        self._depth = 0
+        self._generators = 0
+        self._requests: list[str] = []
+        self.is_full = False
+
+    def earn(self, steps: int) -> None:
+        """Allows more effort: a call was foreseen rightly."""
+        self._effort.left = min(self._effort.left + steps, _MOST_STEPS)
+
+    def items(self) -> Iterator[Any] | None:
+        """A second iterator over what the loop iterates, from the expression; None where that is not pure."""
+        self._reset()
+        try:
+            value = self._value(self._loop.items)
+            return iter(self._items(value)) if value is not UNKNOWN else None
+        except (Unforeseen, Uncertain, Enough):
+            return None
+
+    def iteration(self, item: Any) -> list[str]:
+        """The requests that the iteration for an item is going to make, in order; `partial` says whether all.
+
+        Raises:
+            Unforeseen: If nothing more can be told of this loop.
+        """
+        self._reset()
+        try:
+            self._bind(self._loop.target, self._admit(item))
+            if isinstance(self._loop.node, ast.For):
+                self._block(self._loop.node.body)
+            else:
+                all([*self._elements(self._loop.node, self._loop.level, [])])
+        except Leave:
+            pass
+        except Uncertain:
+            self.partial = True
+        except Enough:
+            self.partial = self.is_full = True
+        except RecursionError:
+            raise Unforeseen from None
+        return self._requests
+
+    def _reset(self) -> None:
+        self._base = self._frame = Frame()
+        self._depth = self._generators = 0
+        self._requests, self.partial, self.is_full = [], False, False
+
+    # Statements.
+
+    def _block(self, statements: list[ast.stmt]) -> None:
+        for node in statements:
+            self._effort.spend(1)
+            run = getattr(self, "_run_" + type(node).__name__, None)
+            if run is None:
+                self._skip((node,))
+            else:
+                run(node)
+
+    def _skip(self, nodes: tuple[ast.AST, ...]) -> None:
+        """Leaves statements out that may or may not run, or that are not plain."""
+        facts: Facts = facts_of(nodes)
+        self._leave_out(nodes)
+        for name in facts.changed.union(*(names for _, _, names in facts.passed)):
+            if name in self._frame.names:
+                self._spoil(self._frame.names[name])
+        self._frame.names.update(dict.fromkeys(facts.bound, UNKNOWN))
+        if returns(nodes) or jumps(nodes) or not facts.plain:
+            raise Uncertain
+
+    def _run_Pass(self, node: ast.Pass) -> None: ...
+
+    _run_Global = _run_Nonlocal = _run_Pass
+
+    def _run_Expr(self, node: ast.Expr) -> None:
+        self._value(node.value)
+
+    def _run_Assign(self, node: ast.Assign) -> None:
+        value = self._value(node.value)
+        for target in node.targets:
+            self._bind(target, value)
+
+    def _run_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._bind(node.target, self._value(node.value))
+
+    def _run_AugAssign(self, node: ast.AugAssign) -> None:
+        if not isinstance(node.target, ast.Name):
+            self._bind(node.target, UNKNOWN)
+            self._value(node.value)
+            return
+        before = self._lookup(node.target.id)
+        value = self._value(node.value)
+        if type(before) not in purity.SCALARS:
+            self._spoil(before)
+            before = UNKNOWN
+        self._frame.names[node.target.id] = self._operate(type(node.op).__name__, before, value)
+
+    def _run_If(self, node: ast.If) -> None:
+        test = self._truth(self._value(node.test))
+        if test is UNKNOWN:
+            self._skip((*node.body, *node.orelse))
+        else:
+            self._block(node.body if test else node.orelse)
+
+    def _run_Continue(self, node: ast.Continue) -> None:
+        raise Leave(type(node))
+
+    _run_Break = _run_Continue
+
+    def _run_Return(self, node: ast.Return) -> None:
+        raise Leave(ast.Return, None if node.value is None else self._value(node.value))
+
+    def _run_Raise(self, node: ast.Raise) -> None:
+        raise Failing
+
+    def _run_Import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            module = sys.modules.get(alias.name, UNKNOWN) if "." not in alias.name else UNKNOWN
+            self._frame.names[alias.asname or alias.name.partition(".")[0]] = module
+
+    def _run_For(self, node: ast.For) -> None:
+        items = self._value(node.iter)
+        if items is UNKNOWN:
+            self._bind(node.target, UNKNOWN)
+            self._skip((*node.body, *node.orelse))
+            return
+        for item in self._items(items):
+            self._bind(node.target, self._admit(item))
+            try:
+                self._block(node.body)
+            except Leave as leave:
+                if leave.kind is ast.Return:
+                    raise
+                if leave.kind is ast.Break:
+                    return
+            except Uncertain:
+                if returns((*node.body,)) or jumps((*node.body,), (ast.Break,)):
+                    raise
+        self._block(node.orelse)
+
+    def _run_Try(self, node: ast.Try) -> None:
+        """Follows the way without an exception: calls seldom fail, and what is started in vain is dropped."""
+        try:
+            self._block(node.body)
+            self._block(node.orelse)
+        except Failing:
+            self._skip((*node.handlers, *node.finalbody))
+            raise Uncertain from None
+        self._block(node.finalbody)
+
+    # Calls.
+
+    def _call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id == HOOK:
+            return self._value(node.args[0])
+        receiver: Any = None
+        if isinstance(node.func, ast.Attribute):
+            receiver = self._value(node.func.value)
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        is_module = type(receiver) is ModuleType
+        if not method or is_module:
+            return self._call_function(node, self._value(node.func))
+        if receiver is UNKNOWN:
+            self._arguments(node)
+            return UNKNOWN
+        if purity.is_reading(receiver, method):
+            return self._call_pure(node, getattr(receiver, method), receiver, method)
+        if type(receiver) not in purity.KNOWN:
+            field = getattr(receiver, method) if purity.has_plain_field(receiver, method) else UNKNOWN
+            if isinstance(field, HostFunctionLike):
+                return self._call_function(node, field)
+            raise Unforeseen  # a class of the model's may do anything
+        self._arguments(node)
+        self._spoil(receiver)
+        return UNKNOWN
+
+    def _call_function(self, node: ast.Call, function: Any) -> Any:
+        if (function is any or function is all) and len(node.args) == 1 and isinstance(node.args[0], ast.GeneratorExp):
+            return self._any_all(node.args[0], function is any)
+        if purity.is_pure(function):
+            return self._call_pure(node, function, None, function.__name__)
+        args, kwargs = self._arguments(node)
+        if isinstance(function, HostFunctionLike):
+            self._ask(function, args, kwargs)
+            return UNKNOWN
+        if type(function) is FunctionType and args is not None and kwargs is not None:
+            body = self._scope.body_of(function.__code__)
+            if body is not None:
+                return self._inline(function, body, args, kwargs)
+        if function is not print:
+            for value in (*(args or ()), *(kwargs or {}).values()):
+                self._spoil(value)
+        return UNKNOWN
+
+    def _arguments(self, node: ast.Call) -> tuple[list[Any] | None, dict[str, Any] | None]:
+        """The arguments, unknown ones among them; None where not even their number is known."""
+        args: list[Any] | None = []
+        for part in node.args:
+            if isinstance(part, ast.Starred):
+                many = self._value(part.value)
+                args = None if many is UNKNOWN or args is None else [*args, *map(self._admit, self._items(many))]
+                continue
+            if isinstance(part, ast.GeneratorExp):
+                whole = isinstance(node.func, ast.Name) and node.func.id in WHOLE
+                whole = whole or (isinstance(node.func, ast.Attribute) and node.func.attr == "join")
+                value = self._comprehension(part, list) if whole and len(node.args) == 1 else UNKNOWN
+                self.partial = self.partial or not whole
+            else:
+                value = self._value(part)
+            if args is not None:
+                args.append(value)
+        kwargs: dict[str, Any] | None = {}
+        for keyword in node.keywords:
+            value = self._value(keyword.value)
+            if keyword.arg is None and (type(value) is not dict or not all(type(key) is str for key in value)):
+                kwargs = None
+            elif kwargs is not None:
+                kwargs.update(value if keyword.arg is None else {keyword.arg: value})
+        return args, kwargs
+
+    def _call_pure(self, node: ast.Call, function: Any, receiver: Any, method: str) -> Any:
+        args, kwargs = self._arguments(node)
+        if args is None or kwargs is None or has_unknown(given := [*args, *kwargs.values()]):
+            return UNKNOWN
+        if receiver is None and purity.is_lazy(function):
+            if not purity.may_look(function, given):
+                return UNKNOWN
+        else:
+            args = [list(self._items(arg)) if type(arg) in purity.ITERATORS else arg for arg in args]
+            outside = () if receiver is None or purity.is_outside(receiver, method) else (receiver,)
+            if not self._known(*args, *kwargs.values(), *outside):
+                return UNKNOWN
+        purity.guard_call(function, receiver, method, [*args, *kwargs.values()], self._effort)
+        result = purity.paid(function(*args, **kwargs), self._effort)
+        return result if type(result) in purity.ITERATORS else self._admit(result)
+
+    def _any_all(self, node: ast.GeneratorExp, wanted: bool) -> Any:
+        """`any` and `all` stop at the first item that decides."""
+        found: list[Any] = []
+        for done in self._elements(node, 0, found, begin=True):
+            truth = self._truth(found.pop()) if done and found else UNKNOWN
+            if truth is UNKNOWN:
+                self.partial = True
+                return UNKNOWN
+            if truth is wanted:
+                return wanted
+        return not wanted
+
+    def _ask(self, function: HostFunctionLike, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
+        """Notes the request of a call that may be started early."""
+        if not function.ahead:
+            return
+        given = [*(args or ()), *(kwargs or {}).values()]
+        if args is None or kwargs is None or not self._known(*(value for value in given if type(value) is not type)):
+            self.partial = True
+            return
+        if self._generators:  # a generator's calls are made as its items are asked for
+            raise Unforeseen
+        request = function.request(tuple(args), kwargs)
+        self._effort.carry(len(request))
+        self._requests.append(request)
+        if len(self._requests) >= self._most:
+            raise Enough
+
+    def _inline(self, function: FunctionType, body: Function, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The value of a call of a function that a cell defined, by simulating it."""
+        facts = facts_of_body(body)
+        if isinstance(body, ast.AsyncFunctionDef) or self._depth >= _DEPTH or not facts.plain:
+            raise Unforeseen
+        frame = Frame(function, frozenset(facts.bound - facts.outer))
+        frame.names.update(bind_arguments(function, body, args, kwargs))
+        outer, self._frame = self._frame, frame
+        self._depth += 1
+        self._generators += facts.yields
+        try:
+            if isinstance(body, ast.Lambda):
+                return self._value(body.body)
+            self._block(body.body)
+            value = None
+        except Leave as leave:
+            value = leave.value
+        except Uncertain:
+            self.partial = True
+            return UNKNOWN
+        finally:
+            self._frame = outer
+            self._depth -= 1
+            self._generators -= facts.yields
+        return iter(frame.yielded) if facts.yields else value
