@@ -70,7 +70,8 @@ class Function:
     @property
     def host_function(self) -> HostFunction:
         """The same for a session."""
-        return HostFunction(self.name, signature_text(self.signature), self.doc)
+        shown = signature_text(self.signature)
+        return HostFunction(self.name, shown, self.doc, ahead=self.is_ahead, typed=self.is_typed)
 
 
 class Calls:

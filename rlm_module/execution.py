@@ -173,7 +173,8 @@ class Execution:
     def _boot(self, session: Session) -> None:
         functions = tuple(function.host_function for function in self._calls.functions.values())
         seed = int(self._tree.journal.run_id[:12], 16) + self._node.number
-        session.start(Setup(functions, tuple(self._plan.task.output_fields), seed), self._calls).result()
+        setup = Setup(functions, tuple(self._plan.task.output_fields), seed, ahead=self._plan.concurrency)
+        session.start(setup, self._calls).result()
         if self._state.agents is not None:
             # An interpreter of another kind may not be able to hold them, which it has to show now.
             code = self._state.agents.setup_code(at_first_use=not isinstance(session, ForeignSession))

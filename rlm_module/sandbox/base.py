@@ -17,12 +17,14 @@ class HostFunction:
         signature: Its parameters as shown by `help()`, such as `(query: str, k: int = 5)`; for reading only.
         doc: What it does, shown by `help()`.
         ahead: Whether a call of it may be started before the program asks for it.
+        typed: Whether it takes a signature, whose types the sandbox describes to it.
     """
 
     name: str
     signature: str = "(*args, **kwargs)"
     doc: str = ""
     ahead: bool = False
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

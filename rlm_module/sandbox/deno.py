@@ -162,7 +162,7 @@ class DenoSession:
     async def _send_setup(self) -> None:
         assert self._dispatch is not None
         self._calls.serve(self._dispatch, frozenset(function.name for function in self._setup.functions))
-        functions = [[f.name, f.signature, f.doc, f.ahead] for f in self._setup.functions]
+        functions = [[f.name, f.signature, f.doc, f.ahead, f.typed] for f in self._setup.functions]
         outputs = None if self._setup.outputs is None else list(self._setup.outputs)
         await self._ask(
             Kind.SETUP,

@@ -23,138 +23,17 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
-from rlm_module.sandbox.ahead import MOST, Ahead
-from rlm_module.sandbox.clip import Clip, Stream
-from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode, encode_as_text
-from rlm_module.sandbox.scope import HostFunctionLike
+from rlm_module.sandbox.ahead import MOST
+from rlm_module.sandbox.clip import Clip
+from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode
+from rlm_module.sandbox.host_function import AHEAD, STATE, host_callable
 
 _TRACEBACK_FRAMES = 8
 _MESSAGE_CHARS = 2_000
-MAX_IN_FLIGHT = 512
 
 
 class Submitted(BaseException):
     """Leaves the cell after SUBMIT; not an Exception, so that `except Exception` lets it pass."""
-
-
-class HostCallable(HostFunctionLike):
-    """A function that runs on the host. Call it as usual, or `await f.aio(...)` to have many in flight.
-
-    Args:
-        name: Its name.
-        signature: Its parameters, for `help()`.
-        doc: What it does, for `help()`.
-        ahead: Whether a call of it may be started before the program asks for it.
-    """
-
-    def __init__(self, name: str, signature: str, doc: str, ahead: bool = False) -> None:
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = f"{name}{signature}\n\n{doc}"
-        self._signature = signature
-        self.ahead = ahead
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        request = self.request(args, kwargs)
-        if not AHEAD.is_running:
-            return self.answer(_ask(request))
-        try:
-            return self.answer(_finish(request) if self.ahead else _ask(request))
-        except BaseException:
-            AHEAD.failed()
-            raise
-
-    def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The encoded request of a call; equal calls have equal requests, and making one has no effects."""
-        return _request(self.__name__, args, kwargs)
-
-    def answer(self, reply: Any) -> Any:
-        """What a call returns or raises, from the bytes of the reply; None is an interrupt."""
-        return _answer(reply)
-
-    async def aio(self, *args: Any, **kwargs: Any) -> Any:
-        request = self.request(args, kwargs)
-        async with STATE.places:
-            STATE.in_flight += 1
-            try:
-                return self.answer(await STATE.wire.call(request))
-            finally:
-                STATE.in_flight -= 1
-
-    def __repr__(self) -> str:
-        return f"<host function {self.__name__}{self._signature}>"
-
-
-def _ask(request: str) -> Any:
-    """Makes a call and waits for its reply."""
-    if STATE.in_flight and STATE.ffi.can_run_sync():  # awaited calls go on while this one waits
-        return STATE.ffi.run_sync(STATE.wire.call(request))
-    return STATE.ask(request)
-
-
-def _finish(request: str) -> Any:
-    """The reply to a call that was started early, or else made now."""
-    started = AHEAD.take(request)
-    if started is None:
-        return _ask(request)
-    if not STATE.ffi.can_run_sync():
-        AHEAD.give_up(started)
-        return _ask(request)
-    reply = STATE.wire.finish(started.id)
-    started.run.asked()
-    return STATE.ffi.run_sync(reply) if asyncio.isfuture(reply) else reply
-
-
-def _may_run_ahead() -> bool:
-    """Whether Python may wait for a promise, and no task would go on while it does."""
-    if STATE.in_flight or not STATE.ffi.can_run_sync():
-        return False
-    loop = asyncio.get_event_loop()
-    return not asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-
-
-def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    try:
-        request = encode_as_text([name, list(args), kwargs])
-    except CodecError as error:
-        raise TypeError(f"{name}(): {error}") from None
-    if len(request) > MAX_FRAME:
-        raise ValueError(f"{name}(): the arguments take {len(request):,} bytes; pass at most {MAX_FRAME:,}")
-    return request
-
-
-def _answer(reply: Any) -> Any:
-    if reply is None:
-        STATE.interrupted = True
-        raise KeyboardInterrupt
-    outcome, value = decode(reply.to_bytes())
-    if outcome == "value":
-        return value
-    if isinstance(value, SubcallError):
-        raise value
-    raise RuntimeError(value)
-
-
-class State:
-    """What a session knows; one per sandbox."""
-
-    def __init__(self) -> None:
-        self.wire: Any = None
-        self.ask: Any = None
-        self.ffi: Any = None
-        self.stdout, self.stderr = Stream(), Stream()
-        self.in_flight = 0
-        self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self.namespace: dict[str, Any] = {}
-        self.output_limit = 100_000
-        self.outputs: list[str] | None = None
-        self.final: dict[str, Any] | None = None
-        self.cell = -1
-        self.hidden: set[str] = set()
-        self.interrupted = False
-
-
-STATE = State()
-AHEAD = Ahead(lambda request: STATE.wire.start(request), lambda call: STATE.wire.drop(call), _may_run_ahead)
 
 
 def connect(wire: Any) -> None:
@@ -176,7 +55,7 @@ def setup(body: Any) -> bytes:
     STATE.outputs = spec["outputs"]
     AHEAD.limit, AHEAD.namespace = min(spec["ahead"], MOST), STATE.namespace
     names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit, "SubcallError": SubcallError}
-    names.update({name: HostCallable(name, *rest) for name, *rest in spec["functions"]})
+    names.update({name: host_callable(name, *rest) for name, *rest in spec["functions"]})
     STATE.namespace.update(names)
     STATE.hidden.update(STATE.namespace if STATE.cell < 0 else names)
     return encode(None)

@@ -54,6 +54,7 @@ _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.sandbox.foresee": _PACKAGE / "sandbox" / "foresee.py",
     "rlm_module.sandbox.survey": _PACKAGE / "sandbox" / "survey.py",
     "rlm_module.sandbox.ahead": _PACKAGE / "sandbox" / "ahead.py",
+    "rlm_module.sandbox.host_function": _PACKAGE / "sandbox" / "host_function.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
 _NEEDED = (
