@@ -89,7 +89,7 @@ class Predictions:
         account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
         try:
             with account.scope():
-                return self._tool(task=asked.task, inputs=inputs)
+                return self._tool(asked=asked, inputs=inputs)
         except Exception as error:
             raise as_subcall_error(error) from error
 
@@ -101,9 +101,9 @@ class Predictions:
         except Exception as error:
             raise as_subcall_error(error) from error
 
-    def _ask(self, task: Any, inputs: Any) -> Any:
+    def _ask(self, asked: Any, inputs: Any) -> Any:
         with _alone():
-            return plain_outputs(dspy.Predict(task)(**inputs), task)
+            return plain_outputs(dspy.Predict(asked.task)(**inputs), asked.task)
 
 
 def _alone() -> Any:

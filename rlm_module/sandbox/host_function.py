@@ -152,7 +152,8 @@ class Predict(HostCallable):
         return self._typed(described, await super().aio(*args, **kwargs))
 
     def _described(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Described:
-        return parse(self._given(args, kwargs).get("signature"), STATE.namespace)
+        signature: Any = self._given(args, kwargs).get("signature")
+        return parse(signature, STATE.namespace)
 
     def _given(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         names = ("signature", "instructions", "model")

@@ -87,9 +87,10 @@ def test_values_of_any_type_come_back_equal(typed: Typed, data: st.DataObject) -
     signature = signature_from(decode(encode(described.spec())))
     from pydantic import TypeAdapter
 
+    kinds: dict[str, Any] = {name: field.annotation for name, field in signature.output_fields.items()}
     taken = {
-        "out": TypeAdapter(signature.output_fields["out"].annotation).validate_python(sent),
-        "items": TypeAdapter(signature.output_fields["items"].annotation).validate_python([sent, sent]),
+        "out": TypeAdapter(kinds["out"]).validate_python(sent),
+        "items": TypeAdapter(kinds["items"]).validate_python([sent, sent]),
     }
     back = crossed(described, plain_outputs(taken, signature))
     assert back.out == value

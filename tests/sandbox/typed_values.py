@@ -64,7 +64,7 @@ def _record(kind: str, types: list[Typed]) -> Typed:
     elif kind == "dict":
         made = _typed_dict(f"Dict{number}", dict(annotations))
     else:
-        options: dict[str, bool] = {"kw": {"kw_only": True}, "slots": {"slots": True, "frozen": True}}.get(kind, {})
+        options: dict[str, Any] = {"kw": {"kw_only": True}, "slots": {"slots": True, "frozen": True}}.get(kind, {})
         made = dataclasses.make_dataclass(f"Data{number}", annotations, **options)
     return made, st.builds(made, **{name: values for name, (_, values) in fields.items()})
 
