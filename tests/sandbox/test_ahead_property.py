@@ -1,4 +1,4 @@
-"""Random loops give the same with and without running ahead: output, errors, variables, what is asked, in what order."""
+"""Random loops give the same with and without running ahead: output, errors, variables, what is asked and its order."""
 
 from __future__ import annotations
 
