@@ -45,7 +45,7 @@ from rlm_module.sandbox.survey import survey
 MOST = 256
 """Calls that may be started and not asked for at most, whatever the session wants."""
 
-_FIRST_STEPS, _STEPS_PER_CALL = 40_000, 5_000
+_FIRST_STEPS, _STEPS_PER_CALL = 20_000, 2_000
 _MOST_CHARS = 48 << 20
 
 

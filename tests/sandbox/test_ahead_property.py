@@ -1,4 +1,4 @@
-"""Random loops give the same with and without running ahead: output, errors, variables, and the order of what is asked."""
+"""Random loops give the same with and without running ahead: output, errors, variables, what is asked and its order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ _EXPRESSIONS = (
 _CONDITIONS = ("x % 2", "n > 3", "len(out) % 2", "'3' in str(v)", "x in d", "not v", "y", "len(s) > 9", "k(x) > 3")
 _SIMPLE = (
     *("v = ask({})", "out.append(ask({}))", "d[x] = ask({})", "s = s + ask({})", "s += ask({})", "v = f({})"),
-    *("out += [ask(y) for y in xs[:3]]", "out.append([f(y) for y in ys if {}])", "other.append({})", "n += 1"),
+    *(
+        "out += [ask(y) for y in xs[:3]]",
+        "out.append([f(y) for y in ys if {}])",
+        "len(other) < 9 and other.append({})",
+        "n += 1",
+    ),
     *("rows[x % 3]['t'] = ask({})", "row = rows[x % 3]; row['t'] = x", "print({})", "v = {}", "note({})", "y = {}"),
     *("d.update({{x: f(x) for x in xs[:2]}})", "s += str({})", "out.append(h({}))", "a, b = ask({}), ask(x)"),
     *("xs.append(n) if len(xs) < 8 else None", "v = (lambda q: ask(q))({})", "v = p({})", "held = out; held.append(x)"),
@@ -78,7 +83,7 @@ def blocks(draw: st.DrawFn, depth: int, indent: str) -> str:
             lines.append(f"{indent}if {draw(st.sampled_from(_CONDITIONS))}:\n{inner}")
         elif kind == "for":
             lines.append(
-                f"{indent}for y in {draw(st.sampled_from(['ys', 'range(3)', 'list(xs)', 'out[:3]']))}:\n{inner}"
+                f"{indent}for y in {draw(st.sampled_from(['list(ys)', 'range(3)', 'list(xs)', 'out[:3]']))}:\n{inner}"
             )
         else:
             lines.append(
