@@ -159,11 +159,11 @@ def replay_run(path: str | PathLike[str]) -> Replay:
     return Replay(outputs, recorded, _fault(journal))
 
 
-class NoModel(dspy.LM):
+class NoModel(dspy.BaseLM):
     """Stands in for the LM of a replay, which is never asked."""
 
     def __init__(self) -> None:
-        super().__init__("replay/none", cache=False, num_retries=0)
+        super().__init__("replay/none", cache=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise ReplayError("the record ends here")

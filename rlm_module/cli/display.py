@@ -12,6 +12,9 @@ from rlm_module.events import (
     CallFinished,
     CallStarted,
     CellFinished,
+    Compacted,
+    Diverged,
+    Resumed,
     RunFinished,
     RunStarted,
     TurnStarted,
@@ -51,7 +54,7 @@ class TurnDisplay:
         self._live = stream.isatty() if live is None else live
         self._lock = threading.Lock()
         self._acted: Acted | None = None
-        self._started = self._finished = 0
+        self._started = self._finished = self._children = 0
         self._errors: list[str] = []
 
     def __call__(self, event: AnyEvent) -> None:
@@ -61,12 +64,22 @@ class TurnDisplay:
             self._stream.flush()
 
     def _take(self, event: AnyEvent) -> None:
+        if event.node:
+            self._take_from_child(event)
+        elif isinstance(event, CallStarted | CallFinished):
+            self._take_call(event)
+        else:
+            self._take_turn(event)
+
+    def _take_turn(self, event: AnyEvent) -> None:
         match event:
             case RunStarted():
                 self._status("starting")
+            case Resumed():
+                self._line(f"resumed after {event.turns:,} recorded turns")
             case TurnStarted():
                 self._close_turn(None)
-                self._started, self._finished, self._errors = 0, 0, []
+                self._started, self._finished, self._children, self._errors = 0, 0, 0, []
                 self._status(f"turn {event.turn}: asking the model")
             case Acted():
                 self._acted = event
@@ -75,20 +88,36 @@ class TurnDisplay:
                 self._status(f"turn {event.turn}: running the cell")
             case CellFinished():
                 self._close_turn(event)
-            case CallStarted():
-                self._started += 1
-                self._status(f"{event.function}: {self._finished} of {self._started} calls done")
-            case CallFinished():
-                self._finished += 1
-                if event.error is not None:
-                    self._errors.append(event.error)
-                self._status(f"{event.function}: {self._finished} of {self._started} calls done")
+            case Compacted():
+                self._line(f"  turns up to {event.turn:,} are shown to the model in short from now on")
+            case Diverged():
+                self._line(f"  turn {event.turn:,} did not repeat itself ({event.what}); going on live")
             case RunFinished():
                 self._close_turn(None)
                 ending = _ENDINGS.get(event.reason, event.reason)
                 self._line(BULLET.join((ending, f"{event.seconds:.1f} s", spent(event.usage))))
             case _:
                 pass
+
+    def _take_from_child(self, event: AnyEvent) -> None:
+        """What happens in a child RLM shows in the counts and the status line of the turn that opened it."""
+        match event:
+            case RunStarted():
+                self._children += 1
+            case TurnStarted():
+                self._status(f"child {event.node}, turn {event.turn}: {self._finished} of {self._started} calls done")
+            case _:
+                pass
+
+    def _take_call(self, event: CallStarted | CallFinished) -> None:
+        if event.function.endswith("_batched"):
+            return  # its items are told of
+        if isinstance(event, CallStarted):
+            self._started += 1
+        else:
+            self._finished += 1
+            self._errors += [event.error] if event.error is not None else []
+        self._status(f"{event.function}: {self._finished} of {self._started} calls done")
 
     def _write_action(self, event: Acted) -> None:
         self._line(f"turn {event.turn}{BULLET}model {event.seconds:.1f} s")
@@ -114,6 +143,8 @@ class TurnDisplay:
             facts.append(f"{len(cell.output):,} chars out")
         if self._started:
             facts.append(f"{self._started:,} {'call' if self._started == 1 else 'calls'}")
+        if self._children:
+            facts.append(f"{self._children:,} {'child' if self._children == 1 else 'children'}")
         if self._errors:
             facts.append(f"{len(self._errors):,} failed: {first_line(self._errors[-1], _ERROR_WIDTH)}")
         if self._full and cell is not None:
@@ -136,6 +167,10 @@ class TurnDisplay:
 _ENDINGS = {
     "submitted": "submitted",
     "max_iters": "out of turns, answer drawn up from what was found",
+    "budget:cost": "out of money, answer drawn up from what was found",
+    "budget:tokens": "out of tokens, answer drawn up from what was found",
+    "budget:seconds": "out of time, answer drawn up from what was found",
+    "budget:calls": "out of sub-calls, answer drawn up from what was found",
     "error": "ended by an error",
     "cancelled": "stopped",
 }
