@@ -161,7 +161,7 @@ class CellFinished(Event):
         seconds: Wall time.
         ended: How: by itself, interrupted at its limit, or with the sandbox killed.
         unused: Calls that were started early and that the cell then did not ask for.
-        started: When, in Unix seconds; the clock that the cell read began there.
+        clock: What it read of the clocks, in base64; a resumed run reads the same.
     """
 
     tag: ClassVar[str] = "cell_finished"
@@ -171,7 +171,7 @@ class CellFinished(Event):
     seconds: float
     ended: Literal["completed", "interrupted", "killed"] = "completed"
     unused: int = 0
-    started: float = 0.0
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ class ForeignSession:
         done.set_result(None)
         return done
 
-    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+    def execute(self, code: str, clock: bytes = b"") -> Future[CellResult]:
         """See `Session.execute`. The clock is the interpreter's own."""
         return self._thread.submit(lambda: self._execute(code))
 

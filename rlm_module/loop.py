@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -208,8 +209,8 @@ class TurnLoop:
             self._lost += names
             yield Wait(self.session.lose(names))
             return known.output, None
-        started = known.started if known is not None else time.time()
-        result: CellResult = yield Wait(self.session.execute(action.code, started))
+        clock = base64.b64decode(known.clock) if known is not None else b""
+        result: CellResult = yield Wait(self.session.execute(action.code, clock))
         output, outcome = self._judged(result, action)
         shown = harmless(clip(output, self.max_output_chars)) or _NOTHING_PRINTED
         failed = result.error is not None or (result.final is not None and outcome is None)
@@ -229,7 +230,7 @@ class TurnLoop:
                 seconds=result.seconds,
                 ended=kind if kind in ("interrupted", "killed") else "completed",
                 unused=result.unused,
-                started=started,
+                clock=base64.b64encode(result.clock).decode(),
             )
         )
         if self.verbose:

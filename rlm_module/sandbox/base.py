@@ -99,6 +99,8 @@ class CellResult:
         final: The fields of the first accepted SUBMIT call, or None.
         seconds: Wall time from sending the cell to its result, waiting for host calls included.
         unused: Host calls that were started early and that the cell then did not ask for.
+        clock: What the cell read of the clocks, in the session's own form; given back to `execute` where the cell is
+            run again.
     """
 
     stdout: str = ""
@@ -108,6 +110,7 @@ class CellResult:
     final: dict[str, Any] | None = None
     seconds: float = 0.0
     unused: int = 0
+    clock: bytes = b""
 
     @property
     def text(self) -> str:
@@ -137,10 +140,10 @@ class Session(Protocol):
         """
         ...
 
-    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+    def execute(self, code: str, clock: bytes = b"") -> Future[CellResult]:
         """Runs one cell in the session's one namespace. Fails with SandboxError when the session is lost; whatever
-        the code itself does wrong is in `CellResult.error`. Where the session can, the cell's clock begins at
-        `started` (Unix seconds), which is given when a cell is run that has run before.
+        the code itself does wrong is in `CellResult.error`. A cell that has run before is given the `clock` of its
+        result then, and where the session can, it reads the same times.
         """
         ...
 

@@ -28,7 +28,9 @@ _TICK_SECONDS = 0.05
 _GRACE_SECONDS = 2.0
 _MEMORY_SLACK = 512 << 20
 _BASE_MEMORY = 48 << 20
-_CELL_FIELDS = struct.Struct("<dI")
+_CELL_FIELDS = struct.Struct("<II")
+_CLOCK_LENGTH = struct.Struct("<I")
+_MAX_CLOCK = 128 << 10
 
 
 class _Ended(Exception):
@@ -107,9 +109,9 @@ class DenoSession:
         """See `Session.load`."""
         return submit(self._load(Loaded(name, value)))
 
-    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+    def execute(self, code: str, clock: bytes = b"") -> Future[CellResult]:
         """See `Session.execute`."""
-        return submit(self._execute(code, time.time() if started is None else started))
+        return submit(self._execute(code, clock))
 
     def lose(self, names: tuple[str, ...]) -> Future[None]:
         """See `Session.lose`."""
@@ -213,9 +215,9 @@ class DenoSession:
         self._steps.append(Lost(self._cells, names))
         self._cells += 1
 
-    async def _execute(self, code: str, started: float) -> CellResult:
+    async def _execute(self, code: str, clock: bytes) -> CellResult:
         began = time.perf_counter()
-        record = Ran(self._cells, code, started)
+        record = Ran(self._cells, code, clock)
         self._cells += 1
         try:
             await self._revive()
@@ -241,7 +243,7 @@ class DenoSession:
             self._steps.append(Lost(record.number, assigned_names(code)))
         else:
             self._steps.append(record)
-        return replace(result, seconds=time.perf_counter() - began)
+        return replace(result, seconds=time.perf_counter() - began, clock=record.clock)
 
     async def _run(self, cell: Ran, recorded: Answers | None) -> bytes:
         """Runs a cell under supervision, with the recorded answers where it is a replay.
@@ -250,13 +252,14 @@ class DenoSession:
             _Ended: If the process had to be killed, or ended by itself.
         """
         frame_id, done = self._request()
-        offset = (cell.started - time.time()) * 1000
-        body = _CELL_FIELDS.pack(offset, cell.number) + cell.code.encode("utf-8", "surrogatepass")
+        fields = _CELL_FIELDS.pack(cell.number, len(cell.clock))
+        body = fields + cell.clock + cell.code.encode("utf-8", "surrogatepass")
         self._calls.begin(cell, recorded)
         try:
             self._alive().send(Kind.CELL, frame_id, body)
             await self._supervise(frame_id, done)
-            return done.result()
+            cell.clock, result = _without_clock(done.result())
+            return result
         finally:
             self._calls.end()
 
@@ -360,6 +363,20 @@ class DenoSession:
     def _reply(self, call_id: int, answer: bytes) -> None:
         if self._process is not None:
             self._process.send(Kind.ANSWER, call_id, answer)
+
+
+def _without_clock(body: bytes) -> tuple[bytes, bytes]:
+    """What a cell read of the clocks, and its result.
+
+    Raises:
+        CodecError: If the bytes are none of a cell.
+    """
+    if len(body) < _CLOCK_LENGTH.size:
+        raise CodecError("a cell's answer of no length")
+    end = _CLOCK_LENGTH.size + _CLOCK_LENGTH.unpack_from(body)[0]
+    if end > len(body) or end > _MAX_CLOCK:
+        raise CodecError("a cell's answer with too long a clock")
+    return body[_CLOCK_LENGTH.size : end], body[end:]
 
 
 def _need(name: str, value: object) -> int:

@@ -29,11 +29,11 @@ class Answered:
 
 @dataclass(slots=True)
 class Ran:
-    """A cell that ran to its end, with its number, when it started (Unix seconds) and its host calls."""
+    """A cell that ran to its end, with its number, what it read of the clocks, and its host calls."""
 
     number: int
     code: str
-    started: float
+    clock: bytes = b""
     calls: list[Answered] = field(default_factory=list)
 
 

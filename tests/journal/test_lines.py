@@ -21,7 +21,7 @@ from tests.journal.samples import KINDS, acted, fields, finished, instances, lm_
 # Fields that a resumed run acts on or compares, and those that are no text of anybody's.
 _EXACT = {
     "run_id", "request", "task", "fields", "stored", "settings", "key", "role", "model", "reply", "code", "language",
-    "output", "ended", "function", "answer", "outputs", "reason",
+    "output", "ended", "clock", "function", "answer", "outputs", "reason",
 }  # fmt: skip
 
 

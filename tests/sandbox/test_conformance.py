@@ -26,7 +26,7 @@ class Mute:
     def load(self, name: str, value: object) -> Future[None]:
         return _done(None)
 
-    def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+    def execute(self, code: str, clock: bytes = b"") -> Future[CellResult]:
         return _done(CellResult())
 
     def lose(self, names: tuple[str, ...]) -> Future[None]:
@@ -67,7 +67,7 @@ def test_failures_are_listed_by_check_with_a_line_each() -> None:
 
 def test_a_session_that_leaks_files_is_caught() -> None:
     class Leaky(Mute):
-        def execute(self, code: str, started: float | None = None) -> Future[CellResult]:
+        def execute(self, code: str, clock: bytes = b"") -> Future[CellResult]:
             if code.startswith("print(open("):
                 return _done(CellResult(stdout=eval(code.removeprefix("print(")[:-1])))
             return super().execute(code)

@@ -45,14 +45,18 @@ _FORGED = {
     "a READY with another id": "write(frame(16, CELL, utf8('')))",
     "an answer to nothing": "write(frame(17, 999, utf8('Jnull')))",
     "an answer to a question answered before": "write(frame(17, 1, utf8('Jnull')))",
-    "a result of another shape": "write(frame(17, CELL, utf8('J[1, 2]')))",
-    "a result of null": "write(frame(17, CELL, utf8('Jnull')))",
-    "a result with wrong types": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+    "a result of another shape": "write(frame(17, CELL, utf8('\\0\\0\\0\\0J[1, 2]')))",
+    "a result of null": "write(frame(17, CELL, utf8('\\0\\0\\0\\0Jnull')))",
+    "a result with wrong types": """write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + JSON.stringify(
         {stdout: 1, stderr: [], value: null, error: null, final: null, unused: 0}))))""",
-    "a result with an unknown kind of error": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+    "a result with an unknown kind of error": """write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + JSON.stringify(
         {stdout: '', stderr: '', value: null, final: null, unused: 0,
           error: {kind: 'killed', type: '', message: '', traceback: ''}}))))""",
-    "a result nested without end": "write(frame(17, CELL, utf8('J' + '['.repeat(1 << 20))))",
+    "a result nested without end": "write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + '['.repeat(1 << 20))))",
+    "a result of no length": "write(frame(17, CELL, utf8('')))",
+    "a clock that is longer than the result": "write(frame(17, CELL, utf8('\\x7f\\0\\0\\0Jnull')))",
+    "a clock without end": "write(frame(17, CELL, new Uint8Array([255, 255, 255, 255, 1])))",
+    "a clock over the limit": "write(frame(17, CELL, new Uint8Array([1, 0, 2, 0, ...new Array(131073).fill(0)])))",
     "a result that is no value": "write(frame(17, CELL, new Uint8Array([200, 1, 2])))",
     "a call of a function there is not": """call(7, 'J["os.system", ["id"], {}]')""",
     "a call that is no list": """call(7, 'J{"name": "keep"}')""",
@@ -72,9 +76,9 @@ _FORGED = {
     "a wait for a call that was not made": "write(frame(21, 7, utf8('')))",
     "a hundred thousand calls started early": """for (let i = 0; i < 100000; i++)
         write(frame(20, 1000 + i, utf8('J["wait", [], {}]')))""",
-    "a count of unused calls below zero": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+    "a count of unused calls below zero": """write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + JSON.stringify(
         {stdout: '', stderr: '', value: null, error: null, final: null, unused: -1}))))""",
-    "a count of unused calls without end": """write(frame(17, CELL, utf8('J' + JSON.stringify(
+    "a count of unused calls without end": """write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + JSON.stringify(
         {stdout: '', stderr: '', value: null, error: null, final: null, unused: 2 ** 40}))))""",
     "a hundred thousand calls": """for (let i = 0; i < 100000; i++) call(1000 + i, 'J["wait", [], {}]')""",
     "calls too large together": """const big = 'J["wait", ["' + 'x'.repeat(5 << 20) + '"], {}]';
@@ -164,7 +168,7 @@ def test_pitfall_37_frames_sent_between_cells_end_the_process() -> None:
 
 
 def test_a_forged_result_is_no_more_than_a_cell_could_print(sent: list[int]) -> None:
-    forged = """write(frame(17, CELL, utf8('J' + JSON.stringify(
+    forged = """write(frame(17, CELL, utf8('\\0\\0\\0\\0J' + JSON.stringify(
         {stdout: 'forged', stderr: '', value: null, error: null, final: {output: 1}, unused: 0}))))"""
     with Repl(_functions(), cell_seconds=5) as repl:
         repl.run(_HELPER)

@@ -10,6 +10,7 @@ const STRAY_LIMIT = 64 * 1024;
 
 type Python = Record<string, any>;
 
+import { beginCell, endCell } from "./clock.ts";
 import { INTERRUPT_FLAG, newShared, receive, SEEN } from "./shared.ts";
 
 const [runtime, snapshotPath] = Deno.args;
@@ -30,10 +31,6 @@ function die(): never {
   throw new Error("unreachable");
 }
 Deno.exit = die;
-
-let clockOffset = 0;
-const realNow = Date.now;
-Date.now = () => realNow() + clockOffset;
 
 const utf8 = new TextEncoder();
 const strayText = new TextDecoder();
@@ -151,6 +148,15 @@ function escaped(error: any): Uint8Array {
   return utf8.encode("J" + JSON.stringify({ stdout: "", stderr: "", value: null, error: failure, final: null, unused: 0 }));
 }
 
+// A cell's answer: the length of what it read of the clocks (u32, little-endian), that, and its result.
+function withClock(clock: Uint8Array, result: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(4 + clock.length + result.length);
+  new DataView(whole.buffer).setUint32(0, clock.length, true);
+  whole.set(clock, 4);
+  whole.set(result, 4 + clock.length);
+  return whole;
+}
+
 async function handle(kind: number, id: number, body: Uint8Array): Promise<void> {
   if (kind === ANSWER) {
     const resolve = pending.get(id);
@@ -158,13 +164,14 @@ async function handle(kind: number, id: number, body: Uint8Array): Promise<void>
     resolve?.(body);
   } else if (kind === CELL) {
     const fields = new DataView(body.buffer);
-    clockOffset = fields.getFloat64(0, true);
-    const number = fields.getUint32(8, true);
+    const number = fields.getUint32(0, true);
+    const code = 8 + fields.getUint32(4, true);
+    beginCell(body.subarray(8, code));
     runningCell = id;
     Atomics.store(shared.words, INTERRUPT_FLAG, 0);
     let result: Uint8Array;
     try {
-      result = bytesOf(await runCell(new TextDecoder().decode(body.subarray(12)), number));
+      result = bytesOf(await runCell(new TextDecoder().decode(body.subarray(code)), number));
     } catch (error) {
       result = escaped(error);
     }
@@ -173,7 +180,7 @@ async function handle(kind: number, id: number, body: Uint8Array): Promise<void>
     answerAllPending();
     early.clear();
     arrived.clear();
-    send(DONE, id, result);
+    send(DONE, id, withClock(endCell(), result));
   } else if (kind === LOAD) {
     const split = 2 + new DataView(body.buffer).getUint16(0, true);
     send(DONE, id, bytesOf(prelude.load(new TextDecoder().decode(body.subarray(2, split)), body.subarray(split))));
