@@ -12,8 +12,9 @@ from typing import Any, Literal
 import dspy
 import pytest
 
-from rlm_module import RLM, Budget, FatalError
+from rlm_module import RLM, Budget, FatalError, Sandbox
 from rlm_module.runs import Run
+from tests.fake_interpreter import FakeInterpreter
 from tests.model_server import (
     ModelServer,
     NoChoices,
@@ -90,8 +91,13 @@ def _stage(part: Part, fault: Callable[[int], Outcome]) -> Stage:
     return Stage({"root": lambda _: Reply(turn(asks)), part: fault})
 
 
-def _run(stage: Stage, part: Part, engine: Engine, budget: Budget) -> tuple[Run, FatalError | None]:
-    rlm = RLM("context, query -> answer", max_depth=2, max_iters=1 if part == "extract" else 3, budget=budget)
+def _run(
+    stage: Stage, part: Part, engine: Engine, budget: Budget, interpreter: Callable[[], Any] = Sandbox
+) -> tuple[Run, FatalError | None]:
+    max_iters = 1 if part == "extract" else 3
+    rlm = RLM(
+        "context, query -> answer", max_depth=2, max_iters=max_iters, budget=budget, interpreter_factory=interpreter
+    )
     with ModelServer(stage) as server:
         retries = 1 if stage.is_retried else 0
         with dspy.context(lm=lm(server, engine, timeout=1, num_retries=retries)):
@@ -160,7 +166,7 @@ def test_usage(row: str, part: Part, engine: Engine) -> None:
 def test_fault_in_the_first_turn(row: str, engine: Engine) -> None:
     """There is nothing yet that an answer could be drawn from."""
     fault = ROWS[row].fault if row in ROWS else WrongUsage(WRONG_USAGE[row], text=work("root", 2).text)
-    run, error = _run(Stage({"root": lambda _: fault}), "root", engine, Budget())
+    run, error = _run(Stage({"root": lambda _: fault}), "root", engine, Budget(), FakeInterpreter)
     assert _is_sound(run, Budget())
     if error is not None:
         assert (run.termination_reason, run.trajectory) == ("error", ())
