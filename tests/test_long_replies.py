@@ -46,10 +46,8 @@ class AsyncRecording(AsyncScriptedEngine):
             yield event
 
 
-def _lm(engine: Recording, model: str = CLAUDE, **options: Any) -> dspy.LM:
-    return dspy.LM(
-        model, engine=engine, async_engine=AsyncRecording(engine), cache=False, **{"max_tokens": 32_000, **options}
-    )
+def _lm(engine: Recording, model: str = CLAUDE, max_tokens: int | None = 32_000) -> dspy.LM:
+    return dspy.LM(model, engine=engine, async_engine=AsyncRecording(engine), cache=False, max_tokens=max_tokens)
 
 
 def _run(lm: dspy.LM, *, is_async: bool = False, **options: Any) -> Any:
