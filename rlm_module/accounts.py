@@ -345,13 +345,12 @@ class _Call:
         if not self._account.ledger.budget.limits_spending:
             return replace(told, prompt_tokens=0, completion_tokens=0, cost_usd=None)
         self._is_estimate = True
-        longest = self._limit or 0
-        return replace(
-            told,
-            prompt_tokens=count_tokens(self._prompt),
-            completion_tokens=longest if error is not None else min(longest, count_tokens(reply)),
-            cost_usd=None,
-        )
+        completion = longest = self._limit or 0
+        if error is None:
+            # The count is an upper estimate, and a reply ends where the LM was told to end it; a callable was not told.
+            counted = count_tokens(reply)
+            completion = min(counted, longest) if isinstance(self._lm, dspy.BaseLM) else counted
+        return replace(told, prompt_tokens=count_tokens(self._prompt), completion_tokens=completion, cost_usd=None)
 
 
 async def _granted(admitted: Future[Hold], ledger: Ledger) -> Hold:
