@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
+import logging
 import time
 from collections.abc import Generator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import dspy
 from dspy.clients._deprecation import adapter_message_call
 
+from rlm_module.books import Conversations, Spending, Twins
 from rlm_module.errors import LimitReached, describe
 from rlm_module.events import LMCalled, Role, Usage
-from rlm_module.faults import aattempts, attempts
+from rlm_module.faults import aattempts, attempts, may_be_billed
 from rlm_module.journal import Journal
 from rlm_module.ledger import Allowance, Hold, Ledger, Need
+from rlm_module.long_replies import has_to_stream, streamed, streamed_async
 from rlm_module.meter import Meter
+from rlm_module.plausible import can_be
 from rlm_module.prices import (
+    completions_of,
     count_tokens,
     is_managed,
     listed_price,
@@ -35,75 +40,9 @@ from rlm_module.shown import without_secrets
 from rlm_module.subcalls import model_name, text_of
 from rlm_module.workers import result_of
 
+logger = logging.getLogger(__name__)
+
 _CURRENT: ContextVar[Account | None] = ContextVar("rlm_module_account", default=None)
-
-
-class Spending:
-    """What something has used of LMs, with all that it started.
-
-    Args:
-        parent: What it is a part of.
-    """
-
-    def __init__(self, parent: Spending | None = None) -> None:
-        self._parent = parent
-        self._usage = Usage()
-        self._lock = threading.Lock()
-
-    @property
-    def usage(self) -> Usage:
-        with self._lock:
-            return self._usage
-
-    def add(self, usage: Usage) -> None:
-        """Adds to it, and to what it is a part of."""
-        with self._lock:
-            self._usage += usage
-        if self._parent is not None:
-            self._parent.add(usage)
-
-
-class Conversations:
-    """What of each conversation has been recorded, since a turn's request goes on from the one before."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, Role], tuple[Mapping[str, Any], ...]] = {}
-        self._lock = threading.Lock()
-
-    def news(
-        self, node: int, role: Role, messages: tuple[Mapping[str, Any], ...]
-    ) -> tuple[int, tuple[Mapping[str, Any], ...]]:
-        """How many leading messages are those of the call before, and the messages after them."""
-        if role not in ("root", "child"):
-            return 0, messages
-        with self._lock:
-            last = self._last.get((node, role), ())
-            self._last[node, role] = messages
-        pairs = enumerate(zip(last, messages, strict=False))
-        shared = next((n for n, (one, other) in pairs if one != other), min(len(last), len(messages)))
-        return shared, messages[shared:]
-
-
-class Twins:
-    """Identical calls in flight: where the LM's cache will answer the second one, it waits for the first."""
-
-    def __init__(self) -> None:
-        self._in_flight: dict[Any, Future[None]] = {}
-        self._lock = threading.Lock()
-
-    def join(self, key: Any) -> Future[None] | None:
-        """The twin to wait for; None if there is none, and this call is one for others from now on."""
-        with self._lock:
-            twin = self._in_flight.get(key)
-            if twin is None:
-                self._in_flight[key] = Future()
-            return twin
-
-    def leave(self, key: Any) -> None:
-        """The call is over."""
-        with self._lock:
-            done = self._in_flight.pop(key)
-        done.set_result(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +106,8 @@ class Account:
         reply: str = "",
         seconds: float = 0.0,
         error: str | None = None,
+        attempts: int = 1,
+        is_estimate: bool = False,
     ) -> None:
         """Settles and records a call."""
         self.ledger.settle(self.role, spent, self.depth, hold)
@@ -187,6 +128,8 @@ class Account:
                 usage=usage,
                 seconds=seconds,
                 error=error,
+                attempts=attempts,
+                is_estimate=is_estimate,
             )
         )
 
@@ -219,7 +162,9 @@ class PaidLM(dspy.BaseLM):
         with call.made(result_of(call.admitted())), call.as_adapter():
             for attempt in attempts(self.inner):
                 with attempt:
-                    return call.ended(self.inner(*args, **call.options))
+                    call.attempts += 1
+                    ask = partial(streamed, self.inner) if call.streams else self.inner
+                    return call.ended(ask(*args, **call.options))
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """The same, awaited."""
@@ -228,8 +173,11 @@ class PaidLM(dspy.BaseLM):
             await asyncio.wrap_future(twin)
         with call.made(await _granted(call.admitted(), self.account.ledger)), call.as_adapter():
             ask = getattr(self.inner, "acall", self.inner)
+            if call.streams:
+                ask = partial(streamed_async, self.inner)
             async for attempt in aattempts(self.inner):
                 with attempt:
+                    call.attempts += 1
                     return call.ended(await ask(*args, **call.options))
 
     def copy(self, **kwargs: Any) -> PaidLM:
@@ -268,6 +216,8 @@ class _Call:
         self._reply: Any = None
         self._key: Any = None
         self.options = options
+        self.attempts = 0
+        self._is_estimate = False
         self._meter = Meter(self._account.ledger)
         self._began = time.monotonic()
         if self._account.ledger.budget.limits_spending and self._limit is None:
@@ -276,6 +226,7 @@ class _Call:
             self._limit = budget.root_tokens if is_long else budget.sub_tokens
             if isinstance(self._lm, dspy.BaseLM):
                 self.options = {**options, reply_limit_name(self._lm): self._limit}
+        self.streams = has_to_stream(self._lm, self._limit)
 
     def twin(self) -> Future[None] | None:
         """An identical call to wait for."""
@@ -306,25 +257,27 @@ class _Call:
     @contextmanager
     def made(self, hold: Hold) -> Generator[None]:
         """The call itself: measured, and booked however it ends."""
-        error: str | None = None
+        error: BaseException | None = None
         try:
             with self._meter.scope():
                 yield
         except BaseException as raised:
-            error = without_secrets(describe(raised))
+            error = raised
             raise
         finally:
             self._leave()
             self._paid.last_entry = self._meter.last_entry
             reply = text_of(self._reply) or ""
             self._account.book(
-                self._spent(reply, failed=error is not None),
+                self._spent(reply, error),
                 hold,
                 model=model_name(self._lm),
                 messages=self._messages(),
                 reply=reply,
                 seconds=time.monotonic() - self._began,
-                error=error,
+                error=None if error is None else without_secrets(describe(error)),
+                attempts=max(1, self.attempts),
+                is_estimate=self._is_estimate,
             )
 
     @contextmanager
@@ -353,26 +306,51 @@ class _Call:
             return tuple(messages)
         return ({"role": "user", "content": self._prompt if isinstance(self._prompt, str) else str(self._prompt)},)
 
-    def _spent(self, reply: str, *, failed: bool) -> dict[str, Usage]:
+    def _spent(self, reply: str, error: BaseException | None) -> dict[str, Usage]:
         """What was used, priced. Of an LM that does not tell, a limited budget is charged what it looks like."""
         budget = self._account.ledger.budget
         spent = self._meter.spent
-        if not spent and not failed:
+        # What failed is charged only where a budget has to be held, since nobody knows whether it was paid for.
+        if not spent and (error is None or (budget.limits_spending and may_be_billed(error))):
             spent = {model_name(self._lm): Usage(calls=1, cost_usd=None)}
         priced: dict[str, Usage] = {}
-        for model, usage in spent.items():
-            if budget.limits_spending and usage.tokens == 0 and usage.calls > usage.cached_calls:
-                usage = replace(
-                    usage,
-                    prompt_tokens=count_tokens(self._prompt),
-                    completion_tokens=count_tokens(reply),
-                    cost_usd=None,
-                )
+        for model, told in spent.items():
+            usage = self._believed(told, reply, error)
             price = listed_price(self._lm, budget)
-            if price is None and usage.cost_usd is None and budget.cost_usd is not None:
+            if price is None and usage.cost_usd is None and (budget.cost_usd is not None or self.streams):
                 price = price_of(self._lm, budget, usage.prompt_tokens)
-            priced[model] = usage if price is None else replace(usage, cost_usd=price.of(usage))
+            is_told = usage.tokens or usage.calls == usage.cached_calls or budget.limits_spending
+            priced[model] = usage if price is None or not is_told else replace(usage, cost_usd=price.of(usage))
         return priced
+
+    def _believed(self, told: Usage, reply: str, error: BaseException | None) -> Usage:
+        """What a provider reports, if that can be true. If not, or if it reports nothing, a limited budget is charged
+        an estimate, of a failed call the most it can have used, and without a limit it counts as not known.
+        """
+        paid = told.calls - told.cached_calls
+        shares = max(1, paid) * completions_of(self._lm, self.options)
+        is_wrong = self._meter.is_wrong or not can_be(
+            told.prompt_tokens // shares,
+            told.completion_tokens // shares,
+            prompt=self._prompt,
+            reply=reply,
+            limit=self._limit,
+        )
+        if is_wrong:
+            logger.warning(
+                "%s reported usage that cannot be true; it is not counted as reported.", model_name(self._lm)
+            )
+        if not paid or not (is_wrong or told.tokens == 0):
+            return told
+        if not self._account.ledger.budget.limits_spending:
+            return replace(told, prompt_tokens=0, completion_tokens=0, cost_usd=None)
+        self._is_estimate = True
+        completion = longest = self._limit or 0
+        if error is None:
+            # The count is an upper estimate, and a reply ends where the LM was told to end it; a callable was not told.
+            counted = count_tokens(reply)
+            completion = min(counted, longest) if isinstance(self._lm, dspy.BaseLM) else counted
+        return replace(told, prompt_tokens=count_tokens(self._prompt), completion_tokens=completion, cost_usd=None)
 
 
 async def _granted(admitted: Future[Hold], ledger: Ledger) -> Hold:

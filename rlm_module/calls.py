@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 
 import dspy
 
-from rlm_module.accounts import Account, Spending
+from rlm_module.accounts import Account
+from rlm_module.books import Spending
 from rlm_module.errors import SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role
 from rlm_module.previews import one_line

@@ -12,7 +12,7 @@ import dspy
 from dspy.signatures.signature import make_signature
 
 from rlm_module.calls import Calls, OpenCall
-from rlm_module.errors import FatalError, LimitReached, SubcallError
+from rlm_module.errors import FatalError, SubcallError, SubcallErrorKind
 from rlm_module.prices import count_tokens, window_of
 from rlm_module.queries import Queries, batched, bound
 from rlm_module.subcalls import Models, as_subcall_error
@@ -108,7 +108,8 @@ class Children:
         try:
             return self._run(child, node)
         except FatalError as error:
-            kind = "budget" if isinstance(error.__cause__, LimitReached) else "lm"
+            cause = error.__cause__
+            kind: SubcallErrorKind = as_subcall_error(cause).kind if isinstance(cause, Exception) else "lm"
             raise SubcallError(kind, f"the child RLM ended without an answer ({error})") from error
         except Exception as error:
             raise as_subcall_error(error) from error

@@ -78,7 +78,7 @@ class SubcallError(RecoverableError, RuntimeError):
 
     def __init__(self, kind: SubcallErrorKind, message: str) -> None:
         super().__init__(kind, message)
-        self.kind = kind
+        self.kind: SubcallErrorKind = kind
         self.message = message
 
     def __bool__(self) -> bool:

@@ -118,6 +118,8 @@ class LMCalled(Event):
         usage: What it used.
         seconds: How long it took, waiting for the ledger and retries included.
         error: None where it succeeded.
+        attempts: How often it was tried. What a `dspy.LM` tries again by itself counts as one.
+        is_estimate: Whether the usage is an estimate, since the provider told none that can be true.
     """
 
     tag: ClassVar[str] = "lm_called"
@@ -131,6 +133,8 @@ class LMCalled(Event):
     usage: Usage
     seconds: float
     error: str | None = None
+    attempts: int = 1
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,22 +1,25 @@
-"""Faults of the model's side: which of them are worth another attempt, and when."""
+"""Faults of the model's side: which of them are worth another attempt, when, and which may cost money all the same."""
 
 from __future__ import annotations
 
+import email.utils
 import math
+import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
 from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from rlm_module.prices import is_managed
+from rlm_module.subcalls import is_timeout
 
 ATTEMPTS = 4
-_LONGEST_HINT = 60.0
+LONGEST_HINT = 60.0
 _RETRYABLE = frozenset({408, 409, 425, 429})
-_jittered = wait_random_exponential(multiplier=0.5, max=20)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 
 
 def attempts(lm: Any) -> Retrying:
@@ -43,29 +46,45 @@ def is_transient(error: BaseException) -> bool:
     return lost or isinstance(error, (ConnectionError, TimeoutError))
 
 
+def may_be_billed(error: BaseException) -> bool:
+    """Whether a provider may charge a call that failed: nobody waited for its end, or its reply could not be read."""
+    return not isinstance(error, Exception) or isinstance(error, dspy.LMUnexpectedError) or is_timeout(error)
+
+
+def pause(error: BaseException | None, attempt: int) -> float:
+    """Seconds to wait after a failed attempt (from 1): as long as the provider asks for, but at most a minute; else
+    ever longer, and by chance, so that many callers don't come back at once.
+    """
+    hint = _retry_after(error)
+    if hint is not None:
+        return min(hint, LONGEST_HINT)
+    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
+
+
 def _policy(lm: Any) -> dict[str, Any]:
     return {
         "stop": stop_after_attempt(1 if is_managed(lm) else ATTEMPTS),
         "retry": retry_if_exception(is_transient),
-        "wait": _pause,
+        "wait": _wait,
         "reraise": True,
     }
 
 
-def _pause(state: RetryCallState) -> float:
-    """As long as the provider asks for, but at most a minute; else ever longer, and by chance."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    hint = _retry_after(error)
-    return min(hint, _LONGEST_HINT) if hint is not None else _jittered(state)
+def _wait(state: RetryCallState) -> float:
+    return pause(state.outcome.exception() if state.outcome is not None else None, state.attempt_number)
 
 
 def _retry_after(error: BaseException | None) -> float | None:
+    """What the provider asks for: seconds or a date, in an attribute of the error or a header of its response."""
     given = getattr(error, "retry_after", None)
     headers = getattr(getattr(error, "response", None), "headers", None)
     if given is None and isinstance(headers, Mapping):
         given = next((value for name, value in headers.items() if str(name).lower() == "retry-after"), None)
     try:
         seconds = float(given) if given is not None else math.nan
-    except (TypeError, ValueError):  # a date, which hardly anyone sends
-        return None
+    except (TypeError, ValueError):
+        try:
+            seconds = max(0.0, email.utils.parsedate_to_datetime(str(given)).timestamp() - time.time())
+        except ValueError:
+            return None
     return seconds if seconds >= 0 and math.isfinite(seconds) else None

@@ -12,7 +12,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module.compaction import compact
+from rlm_module.compaction import compact, shortened_request
 from rlm_module.driver import Ask, Steps, Wait
 from rlm_module.errors import LimitReached
 from rlm_module.events import Acted, CellFinished, Compacted, Diverged, TurnStarted
@@ -118,7 +118,7 @@ class TurnLoop:
             if known is not None:
                 request, action = known.acted.request, _recorded_action(known)
             else:
-                action = yield from self._act(turn, request)
+                request, action = yield from self._act(turn, request)
             output, outcome = yield from self._cell(turn, action, known.cell if known else None)
             self.trajectory.append({"reasoning": action.reasoning, "code": action.code, "output": output})
             self._history.append({"request": request, "reasoning": action.reasoning, "code": action.code})
@@ -135,7 +135,8 @@ class TurnLoop:
         gone = f" The run was resumed; gone are the variables of interrupted cells: {lost}." if lost else ""
         return f"[Turn {turn} of {self.max_iters}.{last}{calls}{little_left(self.tree, self.node)}{gone}]"
 
-    def _act(self, turn: int, request: str) -> Steps[_Action]:
+    def _act(self, turn: int, request: str) -> Steps[tuple[str, _Action]]:
+        """Asks for a turn; also tells what was asked in the end, which is less where it was too much."""
         journal = self.tree.journal
         journal.record(TurnStarted(run_id=journal.run_id, node=self.node.number, turn=turn))
         is_escalated = self.strong_lm is not None and self._failures >= _FAILURES_BEFORE_ESCALATION
@@ -151,8 +152,12 @@ class TurnLoop:
                 reply = read_reply(getattr(error, "lm_response", None) or "")
                 action = _Action(reply.reasoning, reply.code)
             except dspy.ContextWindowExceededError:
-                if not self._compact(turn):
+                if self._compact(turn):
+                    continue
+                shorter = shortened_request(request) if turn > 1 else None  # the first one is the task
+                if shorter is None:
                     raise
+                request = shorter
                 continue
             break
         usage = account.spending.usage
@@ -173,7 +178,7 @@ class TurnLoop:
         )
         if self.verbose:
             logger.info("Turn %d of %d\nReasoning: %s\nCode:\n%s", turn, self.max_iters, action.reasoning, action.code)
-        return action
+        return request, action
 
     def _inputs(self, request: str) -> dict[str, Any]:
         inputs: dict[str, Any] = {"request": request, "history": dspy.History(messages=list(self._history))}

@@ -11,6 +11,9 @@ import dspy
 from dspy.utils.usage_tracker import UsageTracker
 
 from rlm_module.events import Usage
+from rlm_module.plausible import cost_of, tokens_of
+
+_PROMPT, _COMPLETION = ("prompt", "input"), ("completion", "output")
 
 
 class Meter(UsageTracker):
@@ -22,6 +25,8 @@ class Meter(UsageTracker):
     Args:
         owner: Whose books it is for. Meters of the same owner around it don't learn of what it measures, so that
             nothing is booked twice.
+
+    `is_wrong` tells that a provider has reported tokens that cannot be. They count as none, their price as unknown.
     """
 
     def __init__(self, owner: object = None) -> None:
@@ -35,6 +40,7 @@ class Meter(UsageTracker):
         self._spent: dict[str, Usage] = {}
         self._unpriced: dict[int, Mapping[str, Any]] = {}
         self._lost = 0
+        self.is_wrong = False
         self._lock = threading.Lock()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Meter:
@@ -71,9 +77,9 @@ class Meter(UsageTracker):
         with self._lock:
             self._lost += self._unpriced.pop(threading.get_ident(), None) is not None
             self._unpriced[threading.get_ident()] = usage_entry
-            self._add(
-                lm, Usage(1, 0, _tokens(usage_entry, "prompt", "input"), _tokens(usage_entry, "completion", "output"))
-            )
+            prompt, completion = tokens_of(usage_entry, *_PROMPT), tokens_of(usage_entry, *_COMPLETION)
+            self.is_wrong |= prompt is None or completion is None
+            self._add(lm, Usage(1, 0, prompt or 0, completion or 0))
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Takes in the history entry of a call."""
@@ -82,7 +88,9 @@ class Meter(UsageTracker):
             paid = self._unpriced.get(threading.get_ident())
             if paid is not None and paid == entry.get("usage"):
                 del self._unpriced[threading.get_ident()]
-                self._add(entry["model"], Usage(cost_usd=entry.get("cost")))
+                # An engine prices what is reported; of tokens that are none, or not known, that is no price.
+                is_told = bool(tokens_of(paid, *_PROMPT)) and tokens_of(paid, *_COMPLETION) is not None
+                self._add(entry["model"], Usage(cost_usd=cost_of(entry.get("cost")) if is_told else None))
             else:
                 self._add(entry["model"], Usage(calls=1, cached_calls=1))
 
@@ -104,12 +112,3 @@ class _Entries:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         self._meter.take(entry)
-
-
-def _tokens(usage: Mapping[str, Any], *kinds: str) -> int:
-    """Tokens of a usage entry, which names them by provider: `prompt_tokens`, `input_tokens`."""
-    found = next((usage[f"{kind}_tokens"] for kind in kinds if usage.get(f"{kind}_tokens") is not None), 0)
-    try:
-        return max(0, int(found))
-    except (TypeError, ValueError, OverflowError):  # providers have been seen to report anything
-        return 0

@@ -105,6 +105,11 @@ def reply_limit_name(lm: Any) -> str:
     return next((name for name in _LIMITS if name in own), "max_tokens")
 
 
+def completions_of(lm: Any, options: Mapping[str, Any]) -> int:
+    """How many replies a call asks for."""
+    return max(1, int(options.get("n") or (getattr(lm, "kwargs", None) or {}).get("n") or 1))
+
+
 def worst_case(lm: Any, prompt: Any, options: Mapping[str, Any], limit: int, budget: Budget) -> Need:
     """The most that a call can use.
 
@@ -115,7 +120,7 @@ def worst_case(lm: Any, prompt: Any, options: Mapping[str, Any], limit: int, bud
         limit: Longest reply in tokens.
         budget: Whose prices count.
     """
-    completions = max(1, int(options.get("n") or (getattr(lm, "kwargs", None) or {}).get("n") or 1))
+    completions = completions_of(lm, options)
     prompt_tokens, reply_tokens = count_tokens(prompt) * completions, limit * completions
     price = price_of(lm, budget, prompt_tokens)
     cost = 0.0 if price is None else prompt_tokens * price.prompt + reply_tokens * price.completion

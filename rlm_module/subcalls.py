@@ -67,7 +67,8 @@ def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
         entry: The history entry of the call, if there is one: it tells how the reply ended.
 
     Raises:
-        SubcallError: If it was cut short or refused, or holds no text.
+        SubcallError: If it was cut short or refused, or holds no text. An empty text is none: a provider that lost
+            the reply sends it, too, and dspy's engines don't tell the two apart.
     """
     response = reply if isinstance(reply, Response) else (entry or {}).get("response")
     reason = _finish_reason(response)
@@ -79,8 +80,10 @@ def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
             "truncated",
             f"the reply was cut off after {len(text or ''):,} characters; ask for less, or in smaller pieces",
         )
-    if text is None:
-        raise SubcallError("unparsable", f"the model returned {type(reply).__name__} without text; ask again")
+    if text is None or not text.strip():
+        raise SubcallError(
+            "unparsable", "the model's reply holds no text; ask again, and ask for a word where nothing is found"
+        )
     return text
 
 
@@ -93,7 +96,7 @@ def as_subcall_error(error: Exception) -> SubcallError:
     kind: SubcallErrorKind = "lm"
     if isinstance(error, dspy.ContextWindowExceededError):
         kind = "context_window"
-    elif isinstance(error, (dspy.LMTimeoutError, TimeoutError)):
+    elif is_timeout(error):
         kind = "timeout"
     elif isinstance(error, dspy.AdapterParseError):
         kind = "unparsable"
@@ -111,11 +114,30 @@ def text_of(reply: Any) -> str | None:
     return reply if isinstance(reply, str) else None
 
 
+def is_timeout(error: BaseException | None) -> bool:
+    """Whether nothing came in time. dspy's engine calls it a lost connection where the silence is within a reply."""
+    return isinstance(error, (dspy.LMTimeoutError, TimeoutError)) or (
+        isinstance(error, dspy.LMTransportError) and "timed out" in str(error)
+    )
+
+
 def _finish_reason(response: Any) -> str | None:
-    choices = getattr(response, "choices", None)
-    return getattr(choices[0] if choices else response, "finish_reason", None)
+    return getattr(_first(response), "finish_reason", None)
 
 
 def _refusals(response: Any) -> str:
-    parts = response.message.parts_of(RefusalPart) if isinstance(response, Response) else ()
-    return " ".join(part.text for part in parts)
+    first = _first(response)
+    if isinstance(first, Response):
+        return " ".join(part.text for part in first.message.parts_of(RefusalPart))
+    message = getattr(first, "message", None)
+    fields = getattr(message, "provider_specific_fields", None) or {}  # where litellm puts what it does not know
+    refusal = getattr(message, "refusal", None) or (fields.get("refusal") if isinstance(fields, Mapping) else None)
+    return refusal if isinstance(refusal, str) else ""
+
+
+def _first(response: Any) -> Any:
+    """The reply that counts: of a tuple of them, or of a completion's choices."""
+    if isinstance(response, (list, tuple)):
+        return response[0] if response else None
+    choices = getattr(response, "choices", None)
+    return choices[0] if choices else response

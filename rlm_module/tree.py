@@ -11,7 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlm_module.accounts import Account, Conversations, Spending, Twins
+from rlm_module.accounts import Account
+from rlm_module.books import Conversations, Spending, Twins
 from rlm_module.events import Role
 from rlm_module.journal import Journal
 from rlm_module.ledger import Allowance, Ledger
