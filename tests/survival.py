@@ -12,7 +12,7 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -81,7 +81,7 @@ def points(count: int, seed: int = 14) -> list[Point]:
     """Random points, of each kind in turn."""
     chosen = random.Random(seed)
     last: dict[Kind, int] = {"request": PAID_CALLS, "reply": PAID_CALLS, "event": 100}
-    kinds = itertools.islice(itertools.cycle(last), count)
+    kinds: Iterator[Kind] = itertools.islice(itertools.cycle(last), count)
     return [Point(kind, chosen.randint(1, last[kind])) for kind in kinds]
 
 
