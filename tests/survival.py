@@ -12,7 +12,7 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -80,9 +80,8 @@ class Survived:
 def points(count: int, seed: int = 14) -> list[Point]:
     """Random points, of each kind in turn."""
     chosen = random.Random(seed)
-    last: dict[Kind, int] = {"request": PAID_CALLS, "reply": PAID_CALLS, "event": 100}
-    kinds: Iterator[Kind] = itertools.islice(itertools.cycle(last), count)
-    return [Point(kind, chosen.randint(1, last[kind])) for kind in kinds]
+    kinds: tuple[tuple[Kind, int], ...] = (("request", PAID_CALLS), ("reply", PAID_CALLS), ("event", 100))
+    return [Point(kind, chosen.randint(1, last)) for kind, last in itertools.islice(itertools.cycle(kinds), count)]
 
 
 class Provider:
