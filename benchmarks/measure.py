@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,10 @@ def times_theirs(factor: float) -> Limit:
     return Limit(factor, None, f"≤ {factor:g} × dspy's")
 
 
+SHOWN = Limit(math.inf, 1.0, "")
+"""No limit: the figure is there to be compared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table.
@@ -72,12 +77,14 @@ class Measure:
     Args:
         rows: The rows.
         ours: Does it once with this package; returns seconds or bytes, one for each row.
-        theirs: The same with dspy.
+        theirs: The same with dspy, or what else ours is compared with.
+        repeats: How often to do it, where that is not left to the caller.
     """
 
     rows: tuple[Row, ...]
     ours: Sampler
     theirs: Sampler
+    repeats: int | None = None
 
 
 @dataclass(slots=True)
@@ -128,15 +135,16 @@ class Finding:
         return self.fault is None and bool(self.theirs) and figure is not None and most is not None and figure <= most
 
 
-def take(measure: Measure, repeats: int, say: Say) -> list[Finding]:
+def take(measure: Measure, repeats: int, say: Say, beside: str = "dspy") -> list[Finding]:
     """Measures both sides in turn, each first every other time, so that a drift of the machine meets both alike."""
+    repeats = measure.repeats or repeats
     ours, theirs = Side(), Side()
     order = [(ours, measure.ours), (theirs, measure.theirs)]
     for repeat in range(repeats):
         say(f"{', '.join(row.name for row in measure.rows)}: {repeat + 1} of {repeats}")
         for side, sampler in order if repeat % 2 == 0 else reversed(order):
             side.sample(sampler)
-    faults = [f"{name}: {side.fault}" for name, side in (("rlm-module", ours), ("dspy", theirs)) if side.fault]
+    faults = [f"{name}: {side.fault}" for name, side in (("rlm-module", ours), (beside, theirs)) if side.fault]
     return [
         Finding(
             row,

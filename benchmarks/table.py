@@ -7,13 +7,17 @@ from typing import Any
 
 from benchmarks.measure import UNITS, Finding, Row
 
-_HEADER = ("measure", "rlm-module", "dspy", "ratio", "must reach", "")
 
+def table(findings: Sequence[Finding], beside: str = "dspy") -> str:
+    """A table that is both Markdown and readable as it stands.
 
-def table(findings: Sequence[Finding]) -> str:
-    """A table that is both Markdown and readable as it stands."""
-    lines = [_HEADER, *(_cells(finding) for finding in findings)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
+    Args:
+        findings: Its lines.
+        beside: What the package is compared with.
+    """
+    header = ("measure", "rlm-module", beside, "ratio", "must reach", "")
+    lines = [header, *(_cells(finding) for finding in findings)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     shown = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]

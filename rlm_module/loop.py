@@ -24,6 +24,7 @@ from rlm_module.prices import window_of
 from rlm_module.recording import RecordedTurn
 from rlm_module.reply import extract_code, foreign_language, read_reply
 from rlm_module.sandbox.base import CellResult, Session
+from rlm_module.sandbox.record import plain
 from rlm_module.sandbox.replay import assigned_names
 from rlm_module.shown import clip, encodable, harmless
 from rlm_module.tree import Node, Tree
@@ -125,7 +126,7 @@ class TurnLoop:
             if outcome is not None:
                 return outcome
             request = f"{output}\n\n{self._left(turn + 1)}"
-        return None
+        return self.extraction.recorded()
 
     def _left(self, turn: int) -> str:
         allowance = self.node.allowance
@@ -216,6 +217,8 @@ class TurnLoop:
             return known.output, None
         clock = base64.b64decode(known.clock) if known is not None else b""
         result: CellResult = yield Wait(self.session.execute(action.code, clock))
+        if known is not None and _was_refused(known, result):
+            return known.output, None
         output, outcome = self._judged(result, action)
         shown = harmless(clip(output, self.max_output_chars)) or _NOTHING_PRINTED
         failed = result.error is not None or (result.final is not None and outcome is None)
@@ -249,7 +252,9 @@ class TurnLoop:
         checked, outcome = check_outputs(self.task, self.inputs, result.final), None
         if isinstance(checked, Accepted):
             outcome = Outcome(checked.values, "submitted", action.reasoning)
-            shown_values = ", ".join(f"{name!r}: {glimpse(value)}" for name, value in checked.values.items())
+            # As they came, since a replay does not know the user's types.
+            values = {name: plain(result.final.get(name, value)) for name, value in checked.values.items()}
+            shown_values = ", ".join(f"{name!r}: {glimpse(value)}" for name, value in values.items())
             verdict = f"SUBMITTED: {{{shown_values}}}"
         else:
             names = ", ".join(self.task.output_fields)
@@ -262,6 +267,11 @@ class TurnLoop:
         journal = self.tree.journal
         journal.record(Diverged(run_id=journal.run_id, node=self.node.number, turn=turn, what=what))
         self.tree.recording.forget(self.node.number, turn)
+
+
+def _was_refused(known: CellFinished, result: CellResult) -> bool:
+    """Whether what a replayed cell submitted was refused then: by types that a replay offline does not know."""
+    return known.failed and result.final is not None and known.output.startswith(harmless(result.text))
 
 
 def _recorded_action(known: RecordedTurn) -> _Action:

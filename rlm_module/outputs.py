@@ -97,6 +97,8 @@ def to_type(value: Any, annotation: Any) -> Any:
 
 def _has_type(value: Any, annotation: Any) -> bool:
     """Whether the value is valid without any conversion."""
+    if annotation is Any:  # a class by now, but one that isinstance refuses
+        return True
     if annotation is str:
         return isinstance(value, str)
     try:

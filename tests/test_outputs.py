@@ -78,6 +78,8 @@ def test_constraints_and_validators_are_checked() -> None:
         (b"\xff\x00", bytes),
         ("text", str),
         (True, bool),
+        ({"a": [1]}, Any),
+        ("1", Any),
     ],
 )
 def test_a_value_of_the_right_type_arrives_unchanged(value: Any, annotation: Any) -> None:
