@@ -28,7 +28,7 @@ from rlm_module.opening import Opened, load_inputs, open_session
 from rlm_module.plan import Plan, task_text
 from rlm_module.predictions import Predictions
 from rlm_module.previews import describe_input, one_line
-from rlm_module.prices import check_priced, price_list
+from rlm_module.prices import check_priced, count_tokens, price_list
 from rlm_module.queries import Queries
 from rlm_module.sandbox.base import Session, Setup
 from rlm_module.shown import encodable
@@ -237,6 +237,8 @@ class Execution:
         """
         if not self._node.depth:
             check_priced(self._plan.lms, self._plan.budget)
+            if self._plan.budget.limits_spending:
+                count_tokens("The tokenizer takes seconds to load.")
         return price_list(self._plan.models.named, self._plan.budget) if self._plan.models else {}
 
     def _store_inputs(self) -> Mapping[str, str]:

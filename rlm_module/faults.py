@@ -20,6 +20,7 @@ ATTEMPTS = 4
 LONGEST_HINT = 60.0
 _RETRYABLE = frozenset({408, 409, 425, 429})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
+_chance = random.Random()  # its own, so that a program which seeds Python's is not disturbed
 
 
 def attempts(lm: Any) -> Retrying:
@@ -58,7 +59,7 @@ def pause(error: BaseException | None, attempt: int) -> float:
     hint = _retry_after(error)
     if hint is not None:
         return min(hint, LONGEST_HINT)
-    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
+    return _chance.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
 
 
 def _policy(lm: Any) -> dict[str, Any]:

@@ -75,6 +75,12 @@ def no_models_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the attempts at a call that fails."""
+    monkeypatch.setattr("rlm_module.faults._FIRST_PAUSE", 0.001)
+
+
+@pytest.fixture(autouse=True)
 def fresh_dspy() -> Iterator[None]:
     """Settings are restored whichever thread or task changed them, and each test starts with an empty LM cache."""
     dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=True)
