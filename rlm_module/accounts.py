@@ -170,8 +170,8 @@ class PaidLM(dspy.BaseLM):
         """The same, awaited."""
         call = _Call(self, args, kwargs)
         while (twin := call.twin()) is not None:
-            await asyncio.wrap_future(twin)
-        with call.made(await _granted(call.admitted(), self.account.ledger)), call.as_adapter():
+            await asyncio.shield(asyncio.wrap_future(twin))  # it is not this call's to cancel
+        with call.made(await call.hold()), call.as_adapter():
             ask = getattr(self.inner, "acall", self.inner)
             if call.streams:
                 ask = partial(streamed_async, self.inner)
@@ -247,12 +247,25 @@ class _Call:
             need = Need()
             if ledger.budget.limits_spending:
                 need = worst_case(self._lm, self._prompt, self.options, self._limit or 0, ledger.budget)
-            future = ledger.admit(need, is_final=self._account.role == "extract")
+            # A child's answer is drawn up out of what is left: the slice is kept for the root's.
+            is_final = self._account.role == "extract" and not self._account.depth
+            future = ledger.admit(need, is_final=is_final)
         except BaseException as error:
             future = Future()
             future.set_exception(error)
         future.add_done_callback(self._not_admitted)
         return future
+
+    async def hold(self) -> Hold:
+        """The same, awaited; one that comes too late for a call that was cancelled is given back."""
+        admitted = self.admitted()
+        try:
+            return await asyncio.wrap_future(admitted)
+        except asyncio.CancelledError:
+            self._leave()
+            if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
+                self._account.ledger.settle(self._account.role, {}, hold=admitted.result())
+            raise
 
     @contextmanager
     def made(self, hold: Hold) -> Generator[None]:
@@ -351,12 +364,3 @@ class _Call:
             counted = count_tokens(reply)
             completion = min(counted, longest) if isinstance(self._lm, dspy.BaseLM) else counted
         return replace(told, prompt_tokens=count_tokens(self._prompt), completion_tokens=completion, cost_usd=None)
-
-
-async def _granted(admitted: Future[Hold], ledger: Ledger) -> Hold:
-    try:
-        return await asyncio.wrap_future(admitted)
-    except asyncio.CancelledError:
-        if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
-            ledger.settle("sub", {}, hold=admitted.result())
-        raise

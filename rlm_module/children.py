@@ -97,7 +97,7 @@ class Children:
         tree = self._calls.tree
         max_calls = child.options.get("max_llm_calls")
         node = tree.child(self._calls.node, opened.number, opened.key, opened.spending, stop, max_calls)
-        running = tree.children(node.depth).submit(lambda: of(self._outputs(child, node)), tree.context)
+        running = tree.run_child(node.depth, lambda: of(self._outputs(child, node)))
         # A future that runs cannot be cancelled any more, and the one that is waited for has to be.
         answer: Future[Any] = Future()
         running.add_done_callback(partial(_hand_over, answer))

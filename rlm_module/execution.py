@@ -19,6 +19,7 @@ from rlm_module.calls import Calls
 from rlm_module.children import Children, ChildTask
 from rlm_module.contract import Contract
 from rlm_module.driver import Ask, Steps, Wait, adrive, drive
+from rlm_module.errors import FatalError, LimitReached
 from rlm_module.events import RunFinished, RunStarted, TerminationReason
 from rlm_module.extraction import Extraction, Outcome
 from rlm_module.foreign import ForeignSession
@@ -133,6 +134,13 @@ class Execution:
             return await awaited(call(**step.inputs), left)
 
     def _steps(self) -> Steps[Outcome]:
+        try:
+            loop = yield from self._prepared()
+        except LimitReached as limit:
+            raise FatalError(f"The run ended before its first turn, since {limit}; raise the limit.") from limit
+        return (yield from loop.steps())
+
+    def _prepared(self) -> Steps[TurnLoop]:
         prices = yield Wait(self._threads.submit(self._look_up_prices))
         if not self._tree.recording.began(self._node.number):
             stored = yield Wait(self._threads.submit(self._store_inputs))
@@ -143,7 +151,7 @@ class Execution:
         if not opened.is_own and self._state.agents is not None:
             yield Wait(ready)  # whether it can hold sub-agents decides what the model is told
         loop = self._state.loop = self._turn_loop(opened, ready, prices)
-        return (yield from loop.steps())
+        return loop
 
     def _offer_functions(self) -> None:
         plan, calls = self._plan, self._calls

@@ -7,9 +7,9 @@ import contextvars
 import itertools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from rlm_module.accounts import Account
 from rlm_module.books import Conversations, Spending, Twins
@@ -20,6 +20,9 @@ from rlm_module.recording import Recording
 from rlm_module.waiting import Deadline
 from rlm_module.workers import Coroutines, Crew
 
+T = TypeVar("T")
+
+_CLOSE_SECONDS = 2.0
 SUB_CALL_SECONDS = 1800.0
 """Longest time that a sub-call may take: an LM has limits of its own, but any callable may stand in for one."""
 
@@ -100,6 +103,7 @@ class Tree:
         self._twins = Twins()
         self._conversations = Conversations()
         self._children: dict[int, Crew] = {}
+        self._running: set[Future[Any]] = set()
         self._calls = itertools.count(self.recording.last_call + 1)
         self._nodes = itertools.count(self.recording.last_node + 1)
         self._lock = threading.Lock()
@@ -130,12 +134,15 @@ class Tree:
         allowance = given if max_calls is None else Allowance(min(max_calls, given.left), given)
         return Node(allowance, number, parent.depth + 1, parent.number, call, key, spending, stop)
 
-    def children(self, depth: int) -> Crew:
-        """The threads on which the RLMs of a depth run."""
+    def run_child(self, depth: int, run: Callable[[], T]) -> Future[T]:
+        """Runs a child on a thread of its depth."""
         with self._lock:
             if depth not in self._children:
                 self._children[depth] = Crew(f"rlm-children-{depth}", self._concurrency, prepare=self.prepare)
-            return self._children[depth]
+            running = self._children[depth].submit(run, self.context)
+            self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return running
 
     def account(
         self,
@@ -167,3 +174,4 @@ class Tree:
         for crew in (self.lm_calls, self.tools, self.concurrent_tools, *self._children.values()):
             crew.close()
         self.coroutines.close()
+        wait(self._running.copy(), _CLOSE_SECONDS)  # each has a sandbox of its own to end
