@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from rlm_module.adapters import outputs_adapter
 from rlm_module.calls import Calls, OpenCall
 from rlm_module.errors import SubcallError
 from rlm_module.queries import batched
-from rlm_module.subcalls import Models, as_subcall_error, is_async_only
+from rlm_module.subcalls import Models, as_subcall_error, is_async_only, reply_text
 from rlm_module.typed import plain_inputs, plain_outputs, signature_from
 
 
@@ -96,13 +97,13 @@ class Predictions:
     async def _apredict(self, opened: OpenCall, asked: _Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
         account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
         try:
-            with account.scope(), _alone():
+            with account.scope(), _alone(), _named_failures():
                 return plain_outputs(await dspy.Predict(asked.task).acall(**inputs), asked.task)
         except Exception as error:
             raise as_subcall_error(error) from error
 
     def _ask(self, asked: Any, inputs: Any) -> Any:
-        with _alone():
+        with _alone(), _named_failures():
             return plain_outputs(dspy.Predict(asked.task)(**inputs), asked.task)
 
 
@@ -111,6 +112,16 @@ def _alone() -> Any:
     the model's. A reply that does not parse is a typed failure, not a second call.
     """
     return dspy.context(trace=None, send_stream=None, adapter=outputs_adapter())
+
+
+@contextmanager
+def _named_failures() -> Generator[None]:
+    """A reply that was refused or cut short does not parse either, but that is not what is wrong with it."""
+    try:
+        yield
+    except dspy.AdapterParseError as error:
+        reply_text(error.lm_response or "", getattr(dspy.settings.lm, "last_entry", None))
+        raise
 
 
 def _task(described: Any, instructions: Any) -> type[dspy.Signature]:
