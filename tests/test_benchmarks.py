@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks import fanout, sandbox
 from benchmarks.dspy_side import DspySide, imported_module, mapped_command
+from benchmarks.fanout_model import FanoutModel, critical_path, seconds_of
 from benchmarks.measure import Limit, Measure, Row, Sampler, Say, take, times_theirs
 from benchmarks.processes import alive, descendants, peak_resident, resident
-from benchmarks.fanout_model import FanoutModel, critical_path, seconds_of
 from benchmarks.rows import calls, inputs, kills, leaving, limits
 from benchmarks.rows import fanout as fanout_rows
 from benchmarks.rows.inputs import text_of
