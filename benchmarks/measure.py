@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Unit = Literal["s", "ms", "MB", "MiB"]
+Unit = Literal["s", "ms", "MB", "MiB", "calls"]
 Figure = Literal["median", "best", "worst"]
 Say: TypeAlias = Callable[[str], None]
 
-UNITS: dict[Unit, float] = {"s": 1.0, "ms": 1e-3, "MB": 1e6, "MiB": float(1 << 20)}
-"""What one of a unit is in seconds or bytes, in which samples are given."""
+UNITS: dict[Unit, float] = {"s": 1.0, "ms": 1e-3, "MB": 1e6, "MiB": float(1 << 20), "calls": 1.0}
+"""What one of a unit is in seconds, bytes or calls, in which samples are given."""
 
 _FIGURES: dict[Figure, Callable[[Sequence[float]], float]] = {"median": statistics.median, "best": min, "worst": max}
 

@@ -6,22 +6,16 @@ exit status is then 1.
 
 from __future__ import annotations
 
-import argparse
-import importlib.metadata
-import json
 import logging
-import os
-import platform
 import sys
-import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, Python looks beside the script only
 
-from benchmarks.measure import Finding, Measure, Say, take
-from benchmarks.table import as_json, table, verdict
+from benchmarks.command import Benchmark, Prepare
+from benchmarks.measure import Measure, Say
 
 REPEATS = 5
 
@@ -55,37 +49,17 @@ measured in turn. MB = 10^6 bytes, MiB = 2^20 bytes.
 - peak host memory: by how much the process outgrew what it was before the text was made; the text itself counts."""
 
 
-def main(
-    arguments: Sequence[str] | None = None, prepare: Callable[[Path, Say], tuple[Sequence[Measure], str]] | None = None
-) -> int:
+BENCHMARK = Benchmark("sandbox", (__doc__ or "").splitlines()[0], NAMES, REPEATS, _NOTES)
+
+
+def main(arguments: Sequence[str] | None = None, prepare: Prepare | None = None) -> int:
     """Measures, prints, and returns the exit status.
 
     Args:
         arguments: The command line; default: that of the process.
         prepare: Makes the measures, and says how dspy's side was set up; default: those of this benchmark.
     """
-    options = _parse(arguments)
-    with tempfile.TemporaryDirectory(prefix="rlm-benchmark-") as scratch:
-        made, note = (prepare or _prepare)(Path(scratch).resolve(), _say)
-        chosen = [
-            measure for measure in made if not options.only or any(row.name in options.only for row in measure.rows)
-        ]
-        findings = [finding for measure in chosen for finding in take(measure, options.repeats, _say)]
-    if options.only:
-        findings = [finding for finding in findings if finding.row.name in options.only]
-    _report(findings, options, note)
-    return 0 if all(finding.reached for finding in findings) else 1
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python benchmarks/sandbox.py", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=REPEATS, metavar="N", help="samples of each side (default: 5)")
-    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"some of: {', '.join(NAMES)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to a file, too")
-    options = parser.parse_args(arguments)
-    if options.repeats < 1:
-        parser.error("--repeats must be at least 1")
-    return options
+    return BENCHMARK.run(arguments, prepare or _prepare)
 
 
 def _prepare(scratch: Path, say: Say) -> tuple[Sequence[Measure], str]:
@@ -102,22 +76,6 @@ def _prepare(scratch: Path, say: Say) -> tuple[Sequence[Measure], str]:
     say("warming up")
     inputs.warm_up(side)
     return made, side.note
-
-
-def _report(findings: Sequence[Finding], options: argparse.Namespace, note: str) -> None:
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    packages = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dspy", "deno"))
-    load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
-    print(f"{machine}, {packages}; {options.repeats} repeats; load at the end {load}\n")
-    print(f"{table(findings)}\n\n{_NOTES}\n- {note}\n")
-    print(verdict(findings), flush=True)
-    if options.json is not None:
-        told = {"machine": machine, "packages": packages, "repeats": options.repeats, "dspy": note}
-        options.json.write_text(json.dumps({**told, "findings": as_json(findings)}, indent=2) + "\n")
-
-
-def _say(line: str) -> None:
-    print(f"sandbox: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import sandbox
+from benchmarks import fanout, sandbox
 from benchmarks.dspy_side import DspySide, imported_module, mapped_command
+from benchmarks.fanout_model import FanoutModel, critical_path, seconds_of
 from benchmarks.measure import Limit, Measure, Row, Sampler, Say, take, times_theirs
 from benchmarks.processes import alive, descendants, peak_resident, resident
-from benchmarks.rows import calls, inputs, limits
+from benchmarks.rows import calls, inputs, kills, leaving, limits
+from benchmarks.rows import fanout as fanout_rows
 from benchmarks.rows.inputs import text_of
 from benchmarks.table import table, verdict
+from tests.model_server import ModelServer
 
 START = Row("start", "start to first result", "s", times_theirs(0.25))
 STALL = Row("stall", "longest stall", "ms", Limit(1, 0.050, "≤ 50 ms"), figure="worst")
@@ -153,6 +156,29 @@ def test_a_runner_without_that_import_is_told_apart() -> None:
 def test_every_row_can_be_chosen_by_its_name() -> None:
     made = [measure for rows in (inputs, calls, limits) for measure in rows.measures(DspySide(None))]
     assert sorted(row.name for measure in made for row in measure.rows) == sorted(sandbox.NAMES)
+
+
+def test_every_row_of_fanout_can_be_chosen_by_its_name(tmp_path: Path) -> None:
+    with ModelServer(FanoutModel()) as server:
+        made = (*fanout_rows.measures(server, DspySide(None)), *leaving.measures(server), *kills.measures(tmp_path))
+    assert sorted(row.name for measure in made for row in measure.rows) == sorted(fanout.NAMES)
+
+
+def test_fanout_judges_against_what_stands_beside(capsys: pytest.CaptureFixture[str]) -> None:
+    loop = fanout_rows.LOOPS["lm15"]
+    assert fanout.main([], prepared(Measure((loop,), constant(1.25), constant(1.0)))) == 0
+    assert fanout.main([], prepared(Measure((fanout_rows.CHAIN,), constant(9.0), constant(1.0)))) == 0
+    capsys.readouterr()
+    assert fanout.main([], prepared(Measure((loop,), constant(1.3), failing))) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "miss: loop-lm15 could not be measured (beside: RuntimeError: no Deno anywhere)"
+    )
+
+
+def test_the_critical_path_leads_through_the_slowest_branch_of_each_node() -> None:
+    leaf = max(critical_path(f"0.1.2.{branch}") for branch in range(4))
+    assert critical_path("0.1.2") == seconds_of("0.1.2", 0) + leaf + seconds_of("0.1.2", 1)
+    assert 7 < critical_path() < 14
 
 
 def test_texts_have_the_asked_size() -> None:
