@@ -1,4 +1,4 @@
-"""A run that is stopped half-way goes on where it was, without paying again. Needs no key: `python examples/go_on.py`."""
+"""A run that is stopped half-way goes on, without paying again. Needs no key: `python examples/go_on.py`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import dspy
 
 from rlm_module import RLM, Budget, OfflineLM
 
-LOG = "\n".join(f"{n % 24:02}:{n % 60:02} gate {n % 7} {'open' if n % 3 else 'shut'}" for n in range(50_000))
-LOG += "\n23:59 the code of gate 5 is HERON-12\n"
+LINES = [f"{n % 24:02}:{n % 60:02} gate {n % 7} {'open' if n % 3 else 'shut'}" for n in range(50_000)]
+LINES.append("23:59 the code of gate 5 is HERON-12")
 
 
 class StoppedLM(OfflineLM):
@@ -31,7 +31,7 @@ def main() -> str:
         rlm = RLM("log: str, question: str -> answer", journal=journal, budget=Budget(tokens=1_000_000, seconds=600))
         try:
             with dspy.context(lm=StoppedLM()):
-                rlm(log=LOG, question="What is the code of gate 5?")
+                rlm(log="\n".join(LINES), question="What is the code of gate 5?")
         except KeyboardInterrupt:
             print("Stopped; going on.")
         (run,) = Path(journal).iterdir()

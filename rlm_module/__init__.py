@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rlm_module.ledger import UsageReport as UsageReport
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.resuming import Replay as Replay
+    from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
     from rlm_module.runs import RunPrediction as RunPrediction
     from rlm_module.runs import capture_runs as capture_runs
@@ -30,6 +32,7 @@ _HOMES = {
     "OfflineLM": "offline",
     "RLM": "module",
     "RLMError": "errors",
+    "Replay": "resuming",
     "Run": "runs",
     "RunPrediction": "runs",
     "Sandbox": "interpreter",
@@ -38,6 +41,7 @@ _HOMES = {
     "UsageReport": "ledger",
     "capture_runs": "runs",
     "concurrent": "tools",
+    "replay_run": "resuming",
     "score_run": "journal",
 }
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic_core import to_jsonable_python
 
+from rlm_module.cli.answers import as_json, plain, print_answer
 from rlm_module.cli.display import TurnDisplay, printable
 from rlm_module.cli.documents import read_documents
 from rlm_module.cli.exits import EXITS, reported_failures
@@ -37,6 +37,7 @@ class Options:
     max_iters: int
     max_llm_calls: int
     memory_mb: int
+    journal: Path | None
     as_json: bool
     verbose: bool
 
@@ -50,6 +51,13 @@ class Options:
 @click.option("--max-iters", type=click.IntRange(1), default=20, show_default=True, help="Turns of the leading model.")
 @click.option("--max-llm-calls", type=click.IntRange(0), default=50, show_default=True, help="Sub-calls in all.")
 @click.option("--memory-mb", type=click.IntRange(256, 4096), default=2048, show_default=True, help="Sandbox memory.")
+@click.option(
+    "--journal",
+    envvar="RLM_MODULE_JOURNAL",
+    show_envvar=True,
+    type=click.Path(path_type=Path),
+    help="Record the run in this folder, to be shown, resumed and replayed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs and how the run went as one JSON object.")
 @click.option("-v", "--verbose", is_flag=True, help="Show each turn's code and output, on a terminal or not.")
 def ask(paths: tuple[str, ...], **options: Any) -> None:
@@ -74,7 +82,7 @@ def ask(paths: tuple[str, ...], **options: Any) -> None:
     reason = prediction.run.termination_reason
     if reason != "submitted":
         _note(f"Nothing was submitted ({reason}){'; a higher --max-iters may help' if reason == 'max_iters' else ''}.")
-    _print(_report(outputs, prediction.run) if chosen.as_json else _plain(outputs))
+    print_answer(_report(outputs, prediction.run) if chosen.as_json else plain(outputs))
 
 
 def _run(options: Options, signature: type[dspy.Signature], inputs: Mapping[str, Any]) -> dspy.Prediction:
@@ -105,13 +113,14 @@ def _program(options: Options, signature: type[dspy.Signature]) -> RLM:
             max_llm_calls=options.max_llm_calls,
             sub_lm=named_model(options.sub_model) if options.sub_model else None,
             interpreter_factory=lambda: Sandbox(memory_mb=options.memory_mb),
+            journal=options.journal,
         )
     except ValueError as error:  # names in the signature that clash with the sandbox's
         raise InputError(str(error)) from error
 
 
 def _report(outputs: Mapping[str, Any], run: Run) -> str:
-    return _json(
+    return as_json(
         {
             "outputs": outputs,
             "run_id": run.run_id,
@@ -122,29 +131,6 @@ def _report(outputs: Mapping[str, Any], run: Run) -> str:
             "usage": run.usage,
         }
     )
-
-
-def _plain(outputs: Mapping[str, Any]) -> str:
-    values = {name: _plain_value(value) for name, value in outputs.items()}
-    if len(values) == 1:
-        return next(iter(values.values()))
-    return "\n".join(f"{name}: {value}" for name, value in values.items())
-
-
-def _plain_value(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float | complex) or value is None else _json(value)
-
-
-def _json(value: object) -> str:
-    return json.dumps(to_jsonable_python(value, bytes_mode="base64", fallback=str), ensure_ascii=False, indent=2)
-
-
-def _print(text: str) -> None:
-    # A lone surrogate, or a letter that the terminal's encoding lacks, must not cost the answer.
-    text = text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
-    click.echo(printable(text) if sys.stdout.isatty() else text)
 
 
 def _note(text: str) -> None:

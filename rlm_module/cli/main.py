@@ -12,6 +12,8 @@ _COMMANDS = {
     "doctor": "rlm_module.cli.doctor",
     "runs": "rlm_module.cli.runs",
     "show": "rlm_module.cli.show",
+    "resume": "rlm_module.cli.resume",
+    "replay": "rlm_module.cli.replay",
     "export": "rlm_module.cli.export",
     "score": "rlm_module.cli.score",
 }
