@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -36,15 +35,16 @@ class Predictor(HostCallable):
             raise TypeError(fault)
         fields, own = described(signature, STATE.namespace)
         self._fields = fields.with_reasoning() if self.kind == "ChainOfThought" else fields
-        self._asked = {
+        told = instructions or own
+        self._asked: dict[str, Any] = {
             "kind": self.kind,
-            "instructions": instructions or own,
+            "instructions": told,
             "options": options,
             "signature": self._fields.spec(),
         }
         inputs, outputs = ([field.name for field in side] for side in (fields.inputs, fields.outputs))
         text = f"({', '.join(inputs)}) -> {', '.join(outputs)}"
-        super().__init__(f"dspy.{self.kind}", text, inspect.cleandoc(self._asked["instructions"]))
+        super().__init__(f"dspy.{self.kind}", text, told)
         # Predictors that take several steps may call tools of the user's, whose order may matter.
         self.ahead = self.kind in ("Predict", "ChainOfThought", "RLM")
 
