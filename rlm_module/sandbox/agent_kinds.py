@@ -75,4 +75,6 @@ def fault_of(kind: str, options: Mapping[Any, Any]) -> str:
         wanted, is_right = _VALUES[name]
         if not is_right(value):
             return f"the option {name} of dspy.{kind} must be {wanted}, not {str(type(value).__name__)[:80]}"
+    if kind == "CodeAct" and options.get("tools"):  # it would copy the text of their functions into its sandbox
+        return "dspy.CodeAct cannot call tools of the run here; leave them out, or use dspy.ReActV2"
     return ""
