@@ -127,6 +127,8 @@ def _fields(cls: type) -> dict[str, tuple[FieldMark, Any]]:
         marks = {name: value for name, value in kind.__dict__.items() if isinstance(value, FieldMark)}
         for name in annotations:
             if name not in marks and not name.startswith("_"):
-                raise TypeError(f"`{kind.__name__}.{name}` is no field; give it dspy.InputField() or dspy.OutputField()")
+                raise TypeError(
+                    f"`{kind.__name__}.{name}` is no field; give it dspy.InputField() or dspy.OutputField()"
+                )
         found |= {name: (marks[name], annotations.get(name, str)) for name in {**annotations, **marks} if name in marks}
     return found
