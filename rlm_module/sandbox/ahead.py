@@ -8,7 +8,8 @@ it makes the call itself. So a wrong guess can cost a call, never change a resul
 Started early are calls of host functions marked `ahead`
 - in `for` statements and in comprehensions, nested ones too, and in generator expressions that `list`, `tuple`, `set`,
   `dict`, `sorted`, `sum`, `max`, `min` or `str.join` consume whole,
-- directly or through functions and lambdas that cells define,
+- directly or through functions and lambdas that cells define; predictors of `dspy` under the names of variables, or
+  made right there,
 - whose arguments follow from the loop's variable and from names that no iteration assigns or may change, by f-strings,
   operators, subscripts, conditions, comprehensions, and functions and methods of builtin types, `re` and `json` that
   change nothing.

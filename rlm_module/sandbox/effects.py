@@ -62,6 +62,7 @@ class Facts:
         outer: Names declared global or nonlocal.
         changed: Names of what may be changed in place.
         passed: Calls by name, whether of a method (then by the name of its receiver), and the names in their arguments.
+        made: Names of classes, or of their modules, whose instances are called as soon as they are made.
         plain: Whether nothing raises, awaits, submits or does what cannot be followed.
         yields: Whether it is the body of a generator.
     """
@@ -71,6 +72,7 @@ class Facts:
     outer: set[str] = field(default_factory=set[str])
     changed: set[str] = field(default_factory=set[str])
     passed: list[tuple[str, bool, set[str]]] = field(default_factory=list[tuple[str, bool, set[str]]])
+    made: set[str] = field(default_factory=set[str])
     plain: bool = True
     yields: bool = False
 
@@ -129,6 +131,8 @@ def _note_call(node: ast.Call, facts: Facts) -> None:
                 roots = _roots(value)
                 facts.changed |= roots
                 facts.passed.extend((root, True, given) for root in roots)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name))):
+            facts.made.add(name)
         case _:
             facts.plain = False
 

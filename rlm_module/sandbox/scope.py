@@ -35,7 +35,8 @@ def makes_host_functions(value: Any) -> bool:
     """Whether it is a class whose instances are host functions, or the module that has such classes."""
     if type(value) is ModuleType:
         return value is sys.modules.get(MAKER)
-    return isinstance(value, type) and issubclass(value, HostFunctionLike)
+    # A class that a cell derives from one may do anything when an instance is made.
+    return isinstance(value, type) and issubclass(value, HostFunctionLike) and value.__module__ == MAKER
 
 
 class Enough(Exception):

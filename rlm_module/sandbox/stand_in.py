@@ -45,8 +45,9 @@ class Predictor(HostCallable):
         inputs, outputs = ([field.name for field in side] for side in (fields.inputs, fields.outputs))
         text = f"({', '.join(inputs)}) -> {', '.join(outputs)}"
         super().__init__(f"dspy.{self.kind}", text, told)
-        # Predictors that take several steps may call tools of the user's, whose order may matter.
-        self.ahead = self.kind in ("Predict", "ChainOfThought", "RLM")
+        # Predictors that take several steps may call tools of the user's, whose order may matter, and classes that
+        # cells derive may do anything.
+        self.ahead = self.kind in ("Predict", "ChainOfThought", "RLM") and type(self).__module__ == "dspy"
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """See `HostCallable.request`. It holds all of the predictor, so that the host keeps none."""

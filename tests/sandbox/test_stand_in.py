@@ -199,6 +199,9 @@ _INDEPENDENT = {
     "    for x in range(6):\n        out.append(p(text=f'{x}!').topic)\n    return out\nmain()",
     "a function that makes it": "def make():\n    return dspy.Predict('text -> topic')\np = make()\n"
     "[p(text=f'{x}!').topic for x in range(6)]",
+    "made where it is called": "[dspy.Predict('text -> topic')(text=f'{x}!').topic for x in range(6)]",
+    "made in a function": "from dspy import ChainOfThought\ndef ask(x):\n"
+    "    return ChainOfThought('text -> topic')(text=f'{x}!').topic\n[ask(x) for x in range(6)]",
     "answers of another": "a, b = dspy.Predict('text -> topic'), dspy.Predict('text -> topic')\n"
     "first = [b(text=f'{x}') for x in range(6)]\n[a(text=p.topic[1:-1] + '!').topic for p in first]",
     "a signature class": "class S(dspy.Signature):\n    text: str = dspy.InputField()\n"
@@ -226,6 +229,11 @@ def test_a_predictor_of_an_earlier_cell_runs_ahead(repl: Repl) -> None:
     "code",
     [
         "p = dspy.ReAct('text -> topic', tools=[lookup])\n[p(text=f'{x}!').topic for x in range(6)]",
+        "class Mine(dspy.Predict):\n    def __init__(self, text):\n        super().__init__(text)\n"
+        "        made.append(text)\nmade = []\n[Mine('text -> topic')(text=f'{x}!').topic for x in range(6)]"
+        " if not made else 0",
+        "def of(x):\n    return lambda text: dspy.Predict('text -> topic')(text=text)\n"
+        "[of(x)(f'{x}!').topic for x in range(6)]",
         "p = dspy.Predict('text -> topic')\nlast = '0'\nout = []\nfor x in range(6):\n"
         "    last = p(text=last).topic\n    out.append(f'<{x}!>')\nout",
     ],
