@@ -92,6 +92,7 @@ class Calls:
         self.node = node
         self._taken = taken
         self.functions: dict[str, Function] = {}
+        self.signatures: dict[str, inspect.Signature] = {}
 
     def __call__(self, call: HostCall) -> Future[Any]:
         """Starts to answer a host call."""
@@ -180,12 +181,16 @@ class Calls:
             return
         parameters = list(inspect.signature(template, eval_str=True).parameters.values())
         signature, doc = inspect.Signature(parameters), inspect.getdoc(template) or ""
-        self.functions[name] = Function(name, signature, doc, answer, is_ahead, is_batch, is_typed)
+        self._offer(Function(name, signature, doc, answer, is_ahead, is_batch, is_typed))
 
     def add_tool(self, tool: HostTool) -> None:
         """Offers a tool of the user's."""
         answer = partial(self._answer_tool, tool)
-        self.functions[tool.name] = Function(tool.name, tool.signature, tool.doc, answer, tool.is_concurrent)
+        self._offer(Function(tool.name, tool.signature, tool.doc, answer, tool.is_concurrent))
+
+    def _offer(self, function: Function) -> None:
+        self.functions[function.name] = function
+        self.signatures[function.name] = function.signature
 
     def account(self, opened: OpenCall, role: Role, *, counts: bool = False, instead: Any = None) -> Account:
         """The account that a call's LM calls are charged to; see `Account`."""

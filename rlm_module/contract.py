@@ -16,6 +16,10 @@ from rlm_module.tools import HostTool, signature_text, type_text
 
 _QUERIES = ("llm_query", "llm_query_batched", "predict", "predict_batched")
 _CHILDREN = ("rlm_query", "rlm_query_batched")
+_OWN_AGENTS = (
+    " Their signatures may use classes of yours as types, as text or as a class of `dspy.Signature`. The calls of a "
+    "loop such as `[p(text=t).topic for t in texts]` run side by side."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Contract:
             "call; "
             '`dspy.ReActV2("question -> answer", tools=[...])` takes several steps with the tools above (not with '
             f"functions of yours){child}. Each of their LM calls counts as a sub-call. For a plain question "
-            "`llm_query` is enough."
+            f"`llm_query` is enough.{_OWN_AGENTS if self.is_own_sandbox else ''}"
         )
 
     def _limits(self) -> str:

@@ -22,7 +22,7 @@ from rlm_module.driver import Ask, Steps, Wait, adrive, drive
 from rlm_module.errors import FatalError, LimitReached
 from rlm_module.events import RunFinished, RunStarted, TerminationReason
 from rlm_module.extraction import Extraction, Outcome
-from rlm_module.foreign import ForeignSession
+from rlm_module.foreign_agents import ForeignAgents
 from rlm_module.limits import offer_budget
 from rlm_module.loop import TurnLoop
 from rlm_module.opening import Opened, load_inputs, open_session
@@ -47,7 +47,8 @@ class _State:
     closed: bool = False
     opened: Opened | None = None
     loop: TurnLoop | None = None
-    agents: SubAgents | None = None
+    agents: SubAgents | ForeignAgents | None = None
+    offer_agents: Callable[[Opened], SubAgents | ForeignAgents] | None = None
     started: float = field(default_factory=time.monotonic)
 
 
@@ -147,6 +148,8 @@ class Execution:
             self._record_start(stored)
         self._offer_functions()
         opened: Opened = yield Wait(self._interpreter_thread.submit(self._open))
+        if self._state.offer_agents is not None:
+            self._state.agents = self._state.offer_agents(opened)
         ready = self._threads.submit(lambda: self._boot(opened.session))
         if not opened.is_own and self._state.agents is not None:
             yield Wait(ready)  # whether it can hold sub-agents decides what the model is told
@@ -161,17 +164,26 @@ class Execution:
         if plan.models is None:
             return
         queries = Queries(calls, plan.models)
-        Predictions(calls, plan.models)
+        predictions = Predictions(calls, plan.models)
         children = Children(calls, queries, plan.models, plan.max_depth, self._run_child)
-        self._state.agents = SubAgents(calls, children, plan.tools, plan.factory, plan.models.default)
+        default = plan.models.default
+
+        def agents(opened: Opened) -> SubAgents | ForeignAgents:
+            """Those that the interpreter can hold."""
+            if opened.is_own:
+                return SubAgents(calls, predictions, children, plan.tools, plan.factory, default)
+            return ForeignAgents(calls, children, plan.tools, plan.factory, default)
+
+        self._state.offer_agents = agents
 
     def _run_child(self, child: ChildTask, node: Node) -> Mapping[str, Any]:
         with dspy.context(trace=None, send_stream=None):
             return Execution(self._plan.for_child(child), self._tree, node).run().outputs
 
     def _open(self) -> Opened:
-        signatures = {name: function.signature for name, function in self._calls.functions.items()}
         plan = self._plan
+        # What this kind of interpreter gets besides is added to the signatures once it is known.
+        signatures = self._calls.signatures
         opened = open_session(plan.factory, self._interpreter_thread, plan.task, plan.inputs, signatures)
         self._state.opened = opened
         if self._state.closed:
@@ -183,10 +195,9 @@ class Execution:
         seed = int(self._tree.journal.run_id[:12], 16) + self._node.number
         setup = Setup(functions, tuple(self._plan.task.output_fields), seed, ahead=self._plan.concurrency)
         session.start(setup, self._calls).result()
-        if self._state.agents is not None:
+        if isinstance(self._state.agents, ForeignAgents):
             # An interpreter of another kind may not be able to hold them, which it has to show now.
-            code = self._state.agents.setup_code(at_first_use=not isinstance(session, ForeignSession))
-            installed = session.execute(code).result()
+            installed = session.execute(self._state.agents.setup_code()).result()
             if installed.error is not None:
                 logger.warning(
                     "This interpreter cannot hold sub-agents, so this run has none: %s", installed.error.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -35,11 +35,22 @@ def _predict_batched(  # a template, too
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a typed sub-call asks for, the same for all rows of a batch."""
+class Asked:
+    """What a typed sub-call asks for, the same for all rows of a batch.
+
+    Args:
+        task: Its signature.
+        model: The LM by name; None for that of sub-calls.
+        config: Options of the LM call.
+    """
 
     task: type[dspy.Signature]
-    model: str | None
+    model: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def predictor(self) -> dspy.Predict:
+        """What asks for it."""
+        return dspy.Predict(self.task, **self.config)
 
 
 class Predictions:
@@ -58,35 +69,48 @@ class Predictions:
         calls.add("predict", _predict, self._single, is_ahead=True, is_typed=True)
         calls.add("predict_batched", _predict_batched, self._batch, is_batch=True, is_typed=True)
 
+    def start(self, opened: OpenCall, asked: Asked, inputs: Any) -> Future[Any]:
+        """Starts a typed sub-call.
+
+        Args:
+            opened: The call that wants it.
+            asked: What is asked for.
+            inputs: By name, as they came out of the sandbox.
+
+        Returns:
+            A future of its outputs as plain values.
+
+        Raises:
+            SubcallError: If the inputs don't fit, there is no such LM, or no sub-call is left.
+        """
+        shown, lm = plain_inputs(inputs, asked.task), self._models.find(asked.model)
+        self._calls.take_allowance()
+        if is_async_only(lm):
+            return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
+        return self._calls.in_pool(partial(self._predict, opened, asked, shown))
+
     def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         given = dict(zip(("signature", "instructions", "model"), args, strict=False)) | kwargs
         described, instructions, model = (given.pop(name, None) for name in ("signature", "instructions", "model"))
         asked = self._asked(described, instructions, model)
         # The sandbox's own half puts the inputs aside, since one of them may be called `model`.
         inputs = given.pop("inputs") if isinstance(described, dict) else given
-        return self._start(asked, inputs)(opened)
+        return self.start(opened, asked, inputs)
 
     def _batch(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         given = dict(zip(("signature", "rows", "instructions", "model"), args, strict=False)) | kwargs
         asked = self._asked(given.get("signature"), given.get("instructions"), given.get("model"))
         shared = {name: given.get(name) for name in ("signature", "instructions", "model")}
-        return batched(self._calls, opened, "predict", given.get("rows"), partial(self._start, asked), **shared)
+        return batched(self._calls, opened, "predict", given.get("rows"), partial(self._row, asked), **shared)
 
-    def _asked(self, described: Any, instructions: Any, model: Any) -> _Asked:
+    def _asked(self, described: Any, instructions: Any, model: Any) -> Asked:
         self._models.find(model)
-        return _Asked(_task(described, instructions), model)
+        return Asked(_task(described, instructions), model)
 
-    def _start(self, asked: _Asked, inputs: Any) -> Callable[[OpenCall], Future[Any]]:
-        def run(opened: OpenCall) -> Future[Any]:
-            shown = plain_inputs(inputs, asked.task)
-            self._calls.take_allowance()
-            if is_async_only(self._models.find(asked.model)):
-                return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
-            return self._calls.in_pool(partial(self._predict, opened, asked, shown))
+    def _row(self, asked: Asked, inputs: Any) -> Callable[[OpenCall], Future[Any]]:
+        return lambda opened: self.start(opened, asked, inputs)
 
-        return run
-
-    def _predict(self, opened: OpenCall, asked: _Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _predict(self, opened: OpenCall, asked: Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
         account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
         try:
             with account.scope():
@@ -94,17 +118,17 @@ class Predictions:
         except Exception as error:
             raise as_subcall_error(error) from error
 
-    async def _apredict(self, opened: OpenCall, asked: _Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    async def _apredict(self, opened: OpenCall, asked: Asked, inputs: Mapping[str, Any]) -> dict[str, Any]:
         account = self._calls.account(opened, "sub", instead=self._models.find(asked.model))
         try:
             with account.scope(), _alone(), _named_failures():
-                return plain_outputs(await dspy.Predict(asked.task).acall(**inputs), asked.task)
+                return plain_outputs(await asked.predictor().acall(**inputs), asked.task)
         except Exception as error:
             raise as_subcall_error(error) from error
 
     def _ask(self, asked: Any, inputs: Any) -> Any:
         with _alone(), _named_failures():
-            return plain_outputs(dspy.Predict(asked.task)(**inputs), asked.task)
+            return plain_outputs(asked.predictor()(**inputs), asked.task)
 
 
 def _alone() -> Any:

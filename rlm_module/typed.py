@@ -54,14 +54,23 @@ def plain_inputs(given: Any, signature: type[dspy.Signature]) -> dict[str, Any]:
     Raises:
         SubcallError: If one is missing or unknown, or is itself a sub-call that failed.
     """
-    if not isinstance(given, dict) or given.keys() != signature.input_fields.keys():
-        raise SubcallError(
-            "invalid", f"the call takes exactly the inputs {', '.join(signature.input_fields)}; give them"
-        )
+    check_inputs(given, signature)
     try:
         return {name: _showable(dict.__getitem__(given, name), name) for name in signature.input_fields}
     except RecursionError:
         raise SubcallError("invalid", "an input is nested too deeply; pass a flatter value") from None
+
+
+def check_inputs(given: Any, signature: type[dspy.Signature]) -> None:
+    """Refuses inputs that are not those of the signature.
+
+    Raises:
+        SubcallError: If one is missing or unknown.
+    """
+    if not isinstance(given, dict) or given.keys() != signature.input_fields.keys():
+        raise SubcallError(
+            "invalid", f"the call takes exactly the inputs {', '.join(signature.input_fields)}; give them"
+        )
 
 
 def plain_outputs(prediction: Mapping[str, Any] | dspy.Prediction, signature: type[dspy.Signature]) -> dict[str, Any]:

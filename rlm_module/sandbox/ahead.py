@@ -8,7 +8,8 @@ it makes the call itself. So a wrong guess can cost a call, never change a resul
 Started early are calls of host functions marked `ahead`
 - in `for` statements and in comprehensions, nested ones too, and in generator expressions that `list`, `tuple`, `set`,
   `dict`, `sorted`, `sum`, `max`, `min` or `str.join` consume whole,
-- directly or through functions and lambdas that cells define,
+- directly or through functions and lambdas that cells define; predictors of `dspy` under the names of variables, or
+  made right there,
 - whose arguments follow from the loop's variable and from names that no iteration assigns or may change, by f-strings,
   operators, subscripts, conditions, comprehensions, and functions and methods of builtin types, `re` and `json` that
   change nothing.
@@ -36,10 +37,10 @@ from types import CodeType
 from typing import Any
 
 from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import HOOK, Function, Loop, bodies_of, callers, loops_of, wrap
+from rlm_module.sandbox.effects import HOOK, Function, Loop, bodies_of, callers, loops_of, makers, wrap
 from rlm_module.sandbox.foresee import Foresight
 from rlm_module.sandbox.purity import Effort, Unforeseen
-from rlm_module.sandbox.scope import HostFunctionLike, Scope
+from rlm_module.sandbox.scope import HostFunctionLike, Scope, makes_host_functions
 from rlm_module.sandbox.survey import survey
 
 MOST = 256
@@ -77,6 +78,7 @@ class Ahead:
         self._sharing: set[int] = set()  # loops that others run in
         self._bodies: dict[tuple[str, int, str], Function | None] = {}
         self._reaching: set[str] = set()
+        self._makers: set[str] = set()
         self._started: dict[str, deque[_Started]] = {}
         self._count = self._chars = 0
         self._runs: list[Run] = []
@@ -101,6 +103,9 @@ class Ahead:
         reaching = {name for name, value in self.namespace.items() if isinstance(value, HostFunctionLike)}
         reaching = {name for name in reaching if self.namespace[name].ahead} | self._reaching
         self._keep_bodies(tree, filename)
+        self._makers |= {name for name, value in self.namespace.items() if makes_host_functions(value)}
+        self._makers, made = makers(tree, self._makers)
+        reaching |= self._makers | made
         if not reaching:
             return
         self._reaching |= callers(tree, reaching)

@@ -21,6 +21,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+MAKER = "dspy"
+"""The module whose classes make host functions."""
+
 HOOK = "__ahead__"
 """The builtin that stands around the iterable of a loop which may run ahead."""
 
@@ -59,6 +62,7 @@ class Facts:
         outer: Names declared global or nonlocal.
         changed: Names of what may be changed in place.
         passed: Calls by name, whether of a method (then by the name of its receiver), and the names in their arguments.
+        made: Names of classes, or of their modules, whose instances are called as soon as they are made.
         plain: Whether nothing raises, awaits, submits or does what cannot be followed.
         yields: Whether it is the body of a generator.
     """
@@ -68,6 +72,7 @@ class Facts:
     outer: set[str] = field(default_factory=set[str])
     changed: set[str] = field(default_factory=set[str])
     passed: list[tuple[str, bool, set[str]]] = field(default_factory=list[tuple[str, bool, set[str]]])
+    made: set[str] = field(default_factory=set[str])
     plain: bool = True
     yields: bool = False
 
@@ -126,6 +131,8 @@ def _note_call(node: ast.Call, facts: Facts) -> None:
                 roots = _roots(value)
                 facts.changed |= roots
                 facts.passed.extend((root, True, given) for root in roots)
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name))):
+            facts.made.add(name)
         case _:
             facts.plain = False
 
@@ -281,6 +288,44 @@ def callers(tree: ast.AST, reaching: set[str]) -> set[str]:
     while more := {name for name, loads in texts if loads & (reaching | found)} - found:
         found |= more
     return found
+
+
+def makers(tree: ast.AST, known: set[str]) -> tuple[set[str], set[str]]:
+    """Follows what a cell makes of the module `MAKER` and its classes, whose instances are host functions.
+
+    Args:
+        tree: The cell.
+        known: Names that stand for such a module or class.
+
+    Returns:
+        More such names, functions that use one included, and names that may be bound to an instance.
+    """
+    found, made = set(known), set[str]()
+    for node in ast.walk(tree):  # what is imported counts in the whole cell, wherever that stands
+        if isinstance(node, ast.Import):
+            found |= {alias.asname or alias.name for alias in node.names if alias.name == MAKER}
+        elif isinstance(node, ast.ImportFrom) and node.module == MAKER:
+            found |= {alias.asname or alias.name for alias in node.names}
+    while True:
+        before = len(found) + len(made)
+        for node in ast.walk(tree):
+            match node:
+                case ast.FunctionDef(name=name) if facts_of_body(node).loads & found:
+                    found.add(name)
+                case ast.Assign(targets=targets, value=value) if facts_of((value,)).loads & found:
+                    names = {name for target in targets for name in _stored(target)}
+                    if isinstance(value, (ast.Name, ast.Attribute, ast.Lambda)):
+                        found |= names
+                    else:
+                        made |= names
+                case _:
+                    pass
+        if len(found) + len(made) == before:
+            return found, made
+
+
+def _stored(target: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 assert frozenset(dir(builtins)) >= READERS

@@ -16,7 +16,16 @@ from rlm_module.sandbox import purity
 from rlm_module.sandbox.effects import Comprehension, facts_of, results_of
 from rlm_module.sandbox.purity import UNKNOWN, Failing, Unforeseen, Unknown
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.scope import Enough, HostFunctionLike, Leave, Uncertain, Variables, has_unknown, names_in
+from rlm_module.sandbox.scope import (
+    Enough,
+    HostFunctionLike,
+    Leave,
+    Uncertain,
+    Variables,
+    has_unknown,
+    makes_host_functions,
+    names_in,
+)
 
 _SIGNS: dict[str, Callable[[Any], Any]] = {"USub": operator.neg, "UAdd": operator.pos, "Invert": operator.invert}
 
@@ -182,7 +191,8 @@ class Expressions(Variables):
             return self._admit(dict.__getitem__(value, node.attr))
         if type(value) is ModuleType:
             found = value.__dict__.get(node.attr, UNKNOWN)
-            return found if purity.is_pure(found) or isinstance(found, HostFunctionLike) else UNKNOWN
+            is_host = isinstance(found, HostFunctionLike) or makes_host_functions(found)
+            return found if is_host or purity.is_pure(found) else UNKNOWN
         if purity.has_named_field(value, node.attr) or purity.has_plain_field(value, node.attr):
             return self._admit(getattr(value, node.attr))
         return UNKNOWN

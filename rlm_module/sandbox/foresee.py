@@ -25,10 +25,12 @@ from rlm_module.sandbox.scope import (
     Uncertain,
     bind_arguments,
     has_unknown,
+    makes_host_functions,
 )
 
 _DEPTH = 12
 _MOST_STEPS = 200_000
+_STEPS_TO_MAKE = 300
 
 
 class Foresight(Expressions):
@@ -228,6 +230,8 @@ class Foresight(Expressions):
         if isinstance(function, HostFunctionLike):
             self._ask(function, args, kwargs)
             return UNKNOWN
+        if makes_host_functions(function):
+            return self._make(function, args, kwargs)
         if type(function) is FunctionType and args is not None and kwargs is not None:
             body = self._scope.body_of(function.__code__)
             if body is not None:
@@ -290,6 +294,14 @@ class Foresight(Expressions):
             if truth is wanted:
                 return wanted
         return not wanted
+
+    def _make(self, kind: Any, args: list[Any] | None, kwargs: dict[str, Any] | None) -> Any:
+        """A host function that the iteration makes; making one has no effects."""
+        given = [*(args or ()), *(kwargs or {}).values()]
+        if args is None or kwargs is None or not self._known(*(one for one in given if not isinstance(one, type))):
+            return UNKNOWN
+        self._effort.spend(_STEPS_TO_MAKE)
+        return kind(*args, **kwargs)
 
     def _ask(self, function: HostFunctionLike, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
         """Notes the request of a call that may be started early."""

@@ -65,7 +65,7 @@ class HostCallable(HostFunctionLike):
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The encoded request of a call; equal calls have equal requests, and making one has no effects."""
-        return _request(self.__name__, args, kwargs)
+        return encoded(self.__name__, args, kwargs)
 
     def answer(self, reply: Any) -> Any:
         """What a call returns or raises, from the bytes of the reply; None is an interrupt."""
@@ -112,13 +112,14 @@ def _may_run_ahead() -> bool:
     return not asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
 
 
-def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def encoded(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: str = "") -> str:
+    """The request of a call; errors name the function as `shown`, where that is not its name."""
     try:
         request = encode_as_text([name, list(args), kwargs])
     except CodecError as error:
-        raise TypeError(f"{name}(): {error}") from None
+        raise TypeError(f"{shown or name}(): {error}") from None
     if len(request) > MAX_FRAME:
-        raise ValueError(f"{name}(): the arguments take {len(request):,} bytes; pass at most {MAX_FRAME:,}")
+        raise ValueError(f"{shown or name}(): the arguments take {len(request):,} bytes; pass at most {MAX_FRAME:,}")
     return request
 
 

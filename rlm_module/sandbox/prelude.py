@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
+from rlm_module.sandbox import stand_in
 from rlm_module.sandbox.ahead import MOST
 from rlm_module.sandbox.clip import Clip
 from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode
@@ -56,6 +57,7 @@ def setup(body: Any) -> bytes:
     AHEAD.limit, AHEAD.namespace = min(spec["ahead"], MOST), STATE.namespace
     names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit, "SubcallError": SubcallError}
     names.update({name: host_callable(name, *rest) for name, *rest in spec["functions"]})
+    stand_in.offer(names)
     STATE.namespace.update(names)
     STATE.hidden.update(STATE.namespace if STATE.cell < 0 else names)
     return encode(None)

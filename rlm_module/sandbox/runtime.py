@@ -55,6 +55,9 @@ _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.sandbox.survey": _PACKAGE / "sandbox" / "survey.py",
     "rlm_module.sandbox.ahead": _PACKAGE / "sandbox" / "ahead.py",
     "rlm_module.sandbox.host_function": _PACKAGE / "sandbox" / "host_function.py",
+    "rlm_module.sandbox.agent_kinds": _PACKAGE / "sandbox" / "agent_kinds.py",
+    "rlm_module.sandbox.declared": _PACKAGE / "sandbox" / "declared.py",
+    "rlm_module.sandbox.stand_in": _PACKAGE / "sandbox" / "stand_in.py",
     "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
 }
 _NEEDED = (

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import Function
+from rlm_module.sandbox.effects import MAKER, Function
 from rlm_module.sandbox.purity import UNKNOWN, Effort, Failing, Unforeseen
 
 
@@ -28,6 +29,14 @@ class HostFunctionLike:
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The encoded request of a call."""
         raise NotImplementedError
+
+
+def makes_host_functions(value: Any) -> bool:
+    """Whether it is a class whose instances are host functions, or the module that has such classes."""
+    if type(value) is ModuleType:
+        return value is sys.modules.get(MAKER)
+    # A class that a cell derives from one may do anything when an instance is made.
+    return isinstance(value, type) and issubclass(value, HostFunctionLike) and value.__module__ == MAKER
 
 
 class Enough(Exception):

@@ -12,7 +12,7 @@ from typing import Any
 
 from rlm_module.sandbox import purity
 from rlm_module.sandbox.effects import HOOK, Facts, Function, Loop, facts_of_body, parameters
-from rlm_module.sandbox.scope import HostFunctionLike, Scope
+from rlm_module.sandbox.scope import HostFunctionLike, Scope, makes_host_functions
 
 _MOST_OBJECTS = 50_000
 _CONCURRENT = frozenset(("asyncio", "threading", "concurrent", "_thread", "pyodide", "js", "sys", "gc", "inspect"))
@@ -40,6 +40,8 @@ def survey(loop: Loop, scope: Scope) -> bool:
                         waiting.append(_function_facts(body, value, scope))
                     elif value.__globals__ is scope.namespace:
                         raise _Refused
+            if not all(name not in local and _makes(name, facts, function, scope) for name in facts.made):
+                raise _Refused
             changed = facts.changed | _changed_by_calls(facts, local, function, scope)
             targets = loop.targets if function is None else set[str]()
             roots += [_resolve(name, function, scope) for name in changed - local - targets]
@@ -76,6 +78,11 @@ def _resolve(name: str, function: FunctionType | None, scope: Scope) -> Any:
     return function.__globals__.get(name, getattr(builtins, name, None))
 
 
+def _makes(name: str, facts: Facts, function: FunctionType | None, scope: Scope) -> bool:
+    """Whether what is made by a name, and called at once, is a host function."""
+    return name not in facts.bound and makes_host_functions(_resolve(name, function, scope))
+
+
 def _changed_by_calls(facts: Facts, local: frozenset[str], function: FunctionType | None, scope: Scope) -> set[str]:
     """Names of arguments that a called function may change."""
     changed: set[str] = set()
@@ -95,7 +102,7 @@ def _may_change(callee: Any, is_method: bool, scope: Scope) -> bool:
         _Refused: If it may change more than these.
     """
     kind = type(callee)
-    if isinstance(callee, HostFunctionLike) or (is_method and kind in purity.KNOWN):
+    if isinstance(callee, HostFunctionLike) or makes_host_functions(callee) or (is_method and kind in purity.KNOWN):
         return False
     if kind is FunctionType and not is_method:
         body = scope.body_of(callee.__code__)

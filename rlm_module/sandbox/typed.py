@@ -19,7 +19,7 @@ from uuid import UUID
 
 from rlm_module.sandbox.described import Types
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.shapes import MAX_FIELDS, MAX_SPEC, Shape, check_name, field_spec, label, shown
+from rlm_module.sandbox.shapes import MAX_FIELDS, MAX_SPEC, Shape, check_name, field_spec, label, shortened, shown
 
 _EXAMPLE = '"text: str, limit: int = 3 -> items: list[Item]"'
 _MAX_SIGNATURE = 10_000
@@ -48,6 +48,21 @@ class Field:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Declared:
+    """An input or output that a class declares.
+
+    Args:
+        annotation: Its type.
+        desc: What it is.
+        default: What an input is where it is not given; `...` if it has to be.
+    """
+
+    annotation: Any
+    desc: str = ""
+    default: Any = ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Described:
     """A signature whose types are described.
 
@@ -69,11 +84,19 @@ class Described:
             "records": self.records,
         }
 
-    def bind(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def with_reasoning(self) -> Described:
+        """The same with an output `reasoning` that comes before the others."""
+        if any(field.name == "reasoning" for field in self.outputs):
+            return self
+        _check("reasoning", [field.name for field in self.inputs] + ["reasoning"], frozenset())
+        return dataclasses.replace(self, outputs=(Field("reasoning", Types({}).of(str)), *self.outputs))
+
+    def bind(self, given: Mapping[str, Any], is_shown: bool = True) -> dict[str, Any]:
         """The inputs of a call as values that can cross, defaults filled in.
 
         Args:
             given: Values by input name.
+            is_shown: Whether a prompt will show them; else they cross as they are.
 
         Raises:
             TypeError: If one is missing, or there is no such input.
@@ -88,7 +111,8 @@ class Described:
         bound: dict[str, Any] = {}
         for field in self.inputs:
             try:
-                bound[field.name] = sendable(given.get(field.name, field.default))
+                value = given.get(field.name, field.default)
+                bound[field.name] = sendable(value) if is_shown else value
             except RecursionError:
                 raise ValueError(f"the input `{field.name}` is nested too deeply; pass a flatter value") from None
         return bound
@@ -115,12 +139,13 @@ class Described:
         return Record("Prediction", found)
 
 
-def parse(signature: str, namespace: Mapping[str, Any]) -> Described:
+def parse(signature: str, namespace: Mapping[str, Any], reserved: frozenset[str] = _RESERVED) -> Described:
     """Reads a signature such as `"text: str, limit: int = 3 -> items: list[Item]"`.
 
     Args:
         signature: Inputs, an arrow and outputs. A field without a type is text; inputs may have defaults.
         namespace: What names in it stand for; builtins and the names of `typing` are known.
+        reserved: Names that the call takes for itself.
 
     Raises:
         ValueError, TypeError: Naming the field and the mend, in one sentence.
@@ -131,14 +156,38 @@ def parse(signature: str, namespace: Mapping[str, Any]) -> Described:
         raise ValueError(f"the signature is longer than {_MAX_SIGNATURE:,} characters; shorten it")
     inputs, outputs = _sides(signature)
     names = [argument.arg for argument, _ in (*inputs, *outputs)]
-    for name in names:
-        _check(name, names)
-    if len(names) > MAX_FIELDS:
-        raise ValueError(f"the signature has more than {MAX_FIELDS} fields; use fewer")
+    _check_names(names, reserved)
     types = Types({**_SCOPE, **namespace})
     described = Described(
         tuple(_field(argument, default, types) for argument, default in inputs),
         tuple(_field(argument, default, types) for argument, default in outputs),
+        types.records,
+    )
+    _check_sides(described)
+    return described
+
+
+def describe(
+    inputs: Mapping[str, Declared], outputs: Mapping[str, Declared], namespace: Mapping[str, Any]
+) -> Described:
+    """The same of a signature that is a class.
+
+    Args:
+        inputs: By name.
+        outputs: By name.
+        namespace: What names in annotations that are text stand for.
+
+    Raises:
+        ValueError, TypeError: Naming the field and the mend, in one sentence.
+    """
+    for side, fields in (("inputs", inputs), ("outputs", outputs)):
+        if not fields:
+            raise ValueError(f"the signature has no {side}; declare both, as in `text: str = dspy.InputField()`")
+    _check_names([*inputs, *outputs], frozenset())
+    types = Types({**_SCOPE, **namespace})
+    described = Described(
+        tuple(_declared(name, field, types) for name, field in inputs.items()),
+        tuple(_declared(name, field, types) for name, field in outputs.items()),
         types.records,
     )
     _check_sides(described)
@@ -242,10 +291,17 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _check(name: str, names: list[str]) -> None:
+def _check_names(names: list[str], reserved: frozenset[str]) -> None:
+    for name in names:
+        _check(name, names, reserved)
+    if len(names) > MAX_FIELDS:
+        raise ValueError(f"the signature has more than {MAX_FIELDS} fields; use fewer")
+
+
+def _check(name: str, names: list[str], reserved: frozenset[str]) -> None:
     if names.count(name) > 1:
         raise ValueError(f"`{name}` stands twice in the signature; give each field a name of its own")
-    if name in _RESERVED:
+    if name in reserved:
         raise ValueError(f"`{name}` is an argument of the call itself; rename the field")
     if name.startswith("_"):
         raise ValueError(f"`{name}` begins with an underscore; rename the field")
@@ -259,6 +315,16 @@ def _field(argument: ast.arg, default: ast.expr | None, types: Types) -> Field:
         return Field(argument.arg, shape, types.evaluate(ast.unparse(default)) if default else ...)
     except (ValueError, TypeError) as error:
         raise type(error)(f"`{argument.arg}`: {error}") from None
+
+
+def _declared(name: str, field: Declared, types: Types) -> Field:
+    try:
+        shape = types.of(field.annotation)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"`{name}`: {error}") from None
+    if field.desc:
+        shape = Shape({**shape.spec, "desc": shortened(field.desc)}, shape.restore)
+    return Field(name, shape, field.default)
 
 
 def _check_sides(described: Described) -> None:
