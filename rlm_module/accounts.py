@@ -20,7 +20,7 @@ from dspy.clients._deprecation import adapter_message_call
 from rlm_module.books import Conversations, Spending, Twins
 from rlm_module.errors import LimitReached, describe
 from rlm_module.events import LMCalled, Role, Usage
-from rlm_module.faults import aattempts, attempts, may_be_billed
+from rlm_module.faults import is_transient, may_be_billed, most_attempts, pause
 from rlm_module.journal import Journal
 from rlm_module.ledger import Allowance, Hold, Ledger, Need
 from rlm_module.long_replies import has_to_stream, streamed, streamed_async
@@ -160,11 +160,12 @@ class PaidLM(dspy.BaseLM):
         while (twin := call.twin()) is not None:
             wait([twin])
         with call.made(result_of(call.admitted())), call.as_adapter():
-            for attempt in attempts(self.inner):
-                with attempt:
-                    call.attempts += 1
-                    ask = partial(streamed, self.inner) if call.streams else self.inner
+            ask = partial(streamed, self.inner) if call.streams else self.inner
+            while True:
+                try:
                     return call.ended(ask(*args, **call.options))
+                except Exception as error:
+                    time.sleep(call.pause_after(error))
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """The same, awaited."""
@@ -175,10 +176,11 @@ class PaidLM(dspy.BaseLM):
             ask = getattr(self.inner, "acall", self.inner)
             if call.streams:
                 ask = partial(streamed_async, self.inner)
-            async for attempt in aattempts(self.inner):
-                with attempt:
-                    call.attempts += 1
+            while True:
+                try:
                     return call.ended(await ask(*args, **call.options))
+                except Exception as error:
+                    await asyncio.sleep(call.pause_after(error))
 
     def copy(self, **kwargs: Any) -> PaidLM:
         """A copy with other options, on the same account."""
@@ -216,7 +218,7 @@ class _Call:
         self._reply: Any = None
         self._key: Any = None
         self.options = options
-        self.attempts = 0
+        self.attempts = 1
         self._is_estimate = False
         self._meter = Meter(self._account.ledger)
         self._began = time.monotonic()
@@ -289,7 +291,7 @@ class _Call:
                 reply=reply,
                 seconds=time.monotonic() - self._began,
                 error=None if error is None else without_secrets(describe(error)),
-                attempts=max(1, self.attempts),
+                attempts=self.attempts,
                 is_estimate=self._is_estimate,
             )
 
@@ -300,8 +302,16 @@ class _Call:
             yield
 
     def ended(self, reply: Any) -> Any:
+        """Takes in the reply."""
         self._reply = reply
         return reply
+
+    def pause_after(self, error: Exception) -> float:
+        """Seconds to wait before the next attempt; where there is none, the error is raised again."""
+        if self.attempts >= most_attempts(self._lm) or not is_transient(error):
+            raise error
+        self.attempts += 1
+        return pause(error, self.attempts - 1)
 
     def _not_admitted(self, future: Future[Hold]) -> None:
         if future.cancelled() or future.exception() is not None:

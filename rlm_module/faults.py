@@ -11,7 +11,6 @@ from typing import Any
 
 import dspy
 from dspy.utils.exceptions import is_retryable_lm_error
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from rlm_module.prices import is_managed
 from rlm_module.subcalls import is_timeout
@@ -23,16 +22,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
 _chance = random.Random()  # its own, so that a program which seeds Python's is not disturbed
 
 
-def attempts(lm: Any) -> Retrying:
-    """Attempts at one call of an LM, for a loop whose body makes the call `with` the attempt. There is but one where
-    the LM makes several itself, as every `dspy.LM` does: they must not multiply.
+def most_attempts(lm: Any) -> int:
+    """How often one call of an LM is tried: once where the LM itself tries several times, as every `dspy.LM` does,
+    since they must not multiply.
     """
-    return Retrying(**_policy(lm))
-
-
-def aattempts(lm: Any) -> AsyncRetrying:
-    """The same for `async for`."""
-    return AsyncRetrying(**_policy(lm))
+    return 1 if is_managed(lm) else ATTEMPTS
 
 
 def is_transient(error: BaseException) -> bool:
@@ -60,19 +54,6 @@ def pause(error: BaseException | None, attempt: int) -> float:
     if hint is not None:
         return min(hint, LONGEST_HINT)
     return _chance.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
-
-
-def _policy(lm: Any) -> dict[str, Any]:
-    return {
-        "stop": stop_after_attempt(1 if is_managed(lm) else ATTEMPTS),
-        "retry": retry_if_exception(is_transient),
-        "wait": _wait,
-        "reraise": True,
-    }
-
-
-def _wait(state: RetryCallState) -> float:
-    return pause(state.outcome.exception() if state.outcome is not None else None, state.attempt_number)
 
 
 def _retry_after(error: BaseException | None) -> float | None:

@@ -15,6 +15,9 @@ import pytest
 from rlm_module import RLM, Budget, SubcallError
 from rlm_module.events import LMCalled
 from rlm_module.faults import ATTEMPTS, LONGEST_HINT, is_transient, may_be_billed, pause
+from rlm_module.journal import Journal
+from rlm_module.ledger import Ledger
+from rlm_module.tree import Node, Tree
 from tests.fake_interpreter import FakeInterpreter
 from tests.model_server import ByAttempt, ModelServer, Outcome, Reply, rate_limited, server_error
 from tests.model_server.engines import ENGINES, Engine, lm
@@ -197,3 +200,14 @@ def test_under_a_budget_a_call_that_may_have_been_billed_is_charged_the_most() -
     event = _sub_call(prediction)
     assert event.is_estimate
     assert event.usage.completion_tokens == 4_000
+
+
+def test_a_failure_that_is_already_typed_stays_what_it_is() -> None:
+    def refuses(prompt: str) -> str:
+        raise SubcallError("refusal", "not that")
+
+    tree = Tree(Journal("run"), Ledger(5), concurrency=1, tool_seconds=1)
+    paid = tree.account("sub", Node(tree.ledger.calls)).lm(refuses)
+    with pytest.raises(SubcallError, match="refusal: not that"):
+        paid("x")
+    tree.close()

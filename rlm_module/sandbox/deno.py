@@ -20,7 +20,7 @@ from rlm_module.sandbox.frames import Frame, Kind, ProtocolError
 from rlm_module.sandbox.host_calls import HostCalls, to_plain
 from rlm_module.sandbox.process import DenoProcess
 from rlm_module.sandbox.replay import Answers, Loaded, Lost, Ran, Step, assigned_names, lost_names
-from rlm_module.sandbox.results import killed_result, read_result
+from rlm_module.sandbox.results import killed_result, read_result, split_clock
 from rlm_module.sandbox.runtime import discard_damaged_snapshot, ensure_runtime, locate_runtime
 
 _START_SECONDS = 60.0
@@ -29,8 +29,6 @@ _GRACE_SECONDS = 2.0
 _MEMORY_SLACK = 512 << 20
 _BASE_MEMORY = 48 << 20
 _CELL_FIELDS = struct.Struct("<II")
-_CLOCK_LENGTH = struct.Struct("<I")
-_MAX_CLOCK = 128 << 10
 
 
 class _Ended(Exception):
@@ -258,7 +256,7 @@ class DenoSession:
         try:
             self._alive().send(Kind.CELL, frame_id, body)
             await self._supervise(frame_id, done)
-            cell.clock, result = _without_clock(done.result())
+            cell.clock, result = split_clock(done.result())
             return result
         finally:
             self._calls.end()
@@ -363,20 +361,6 @@ class DenoSession:
     def _reply(self, call_id: int, answer: bytes) -> None:
         if self._process is not None:
             self._process.send(Kind.ANSWER, call_id, answer)
-
-
-def _without_clock(body: bytes) -> tuple[bytes, bytes]:
-    """What a cell read of the clocks, and its result.
-
-    Raises:
-        CodecError: If the bytes are none of a cell.
-    """
-    if len(body) < _CLOCK_LENGTH.size:
-        raise CodecError("a cell's answer of no length")
-    end = _CLOCK_LENGTH.size + _CLOCK_LENGTH.unpack_from(body)[0]
-    if end > len(body) or end > _MAX_CLOCK:
-        raise CodecError("a cell's answer with too long a clock")
-    return body[_CLOCK_LENGTH.size : end], body[end:]
 
 
 def _need(name: str, value: object) -> int:

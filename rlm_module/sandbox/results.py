@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import struct
+
 from rlm_module.sandbox.base import CellError, CellResult
 from rlm_module.sandbox.codec import CodecError, decode
 
+_CLOCK_LENGTH = struct.Struct("<I")
+_MAX_CLOCK = 128 << 10
 _MOST_UNUSED = 1 << 32  # ids of calls are 32 bits long
+
+
+def split_clock(body: bytes) -> tuple[bytes, bytes]:
+    """What a cell read of the clocks, and its result.
+
+    Raises:
+        CodecError: If the bytes are none of a cell.
+    """
+    if len(body) < _CLOCK_LENGTH.size:
+        raise CodecError("a cell's answer of no length")
+    end = _CLOCK_LENGTH.size + _CLOCK_LENGTH.unpack_from(body)[0]
+    if end > len(body) or end > _MAX_CLOCK:
+        raise CodecError("a cell's answer with too long a clock")
+    return body[_CLOCK_LENGTH.size : end], body[end:]
 
 
 def read_result(body: bytes) -> CellResult:

@@ -38,27 +38,13 @@ MIN_DENO, BEFORE_DENO = (2, 9, 0), (3, 0, 0)
 Progress = Callable[[str], None]
 
 _PACKAGE = RUNNER.parent.parent
+_GUESTS = (
+    "clip codec record shapes classes described typed effects purity scope evaluate foresee survey ahead host_function "
+    "agent_kinds declared stand_in prelude"
+)
 _SHARED = {  # what the sandbox imports of this package, by module name
     "rlm_module.errors": _PACKAGE / "errors.py",
-    "rlm_module.sandbox.clip": _PACKAGE / "sandbox" / "clip.py",
-    "rlm_module.sandbox.codec": _PACKAGE / "sandbox" / "codec.py",
-    "rlm_module.sandbox.record": _PACKAGE / "sandbox" / "record.py",
-    "rlm_module.sandbox.shapes": _PACKAGE / "sandbox" / "shapes.py",
-    "rlm_module.sandbox.classes": _PACKAGE / "sandbox" / "classes.py",
-    "rlm_module.sandbox.described": _PACKAGE / "sandbox" / "described.py",
-    "rlm_module.sandbox.typed": _PACKAGE / "sandbox" / "typed.py",
-    "rlm_module.sandbox.effects": _PACKAGE / "sandbox" / "effects.py",
-    "rlm_module.sandbox.purity": _PACKAGE / "sandbox" / "purity.py",
-    "rlm_module.sandbox.scope": _PACKAGE / "sandbox" / "scope.py",
-    "rlm_module.sandbox.evaluate": _PACKAGE / "sandbox" / "evaluate.py",
-    "rlm_module.sandbox.foresee": _PACKAGE / "sandbox" / "foresee.py",
-    "rlm_module.sandbox.survey": _PACKAGE / "sandbox" / "survey.py",
-    "rlm_module.sandbox.ahead": _PACKAGE / "sandbox" / "ahead.py",
-    "rlm_module.sandbox.host_function": _PACKAGE / "sandbox" / "host_function.py",
-    "rlm_module.sandbox.agent_kinds": _PACKAGE / "sandbox" / "agent_kinds.py",
-    "rlm_module.sandbox.declared": _PACKAGE / "sandbox" / "declared.py",
-    "rlm_module.sandbox.stand_in": _PACKAGE / "sandbox" / "stand_in.py",
-    "rlm_module.sandbox.prelude": _PACKAGE / "sandbox" / "prelude.py",
+    **{f"rlm_module.sandbox.{name}": _PACKAGE / "sandbox" / f"{name}.py" for name in _GUESTS.split()},
 }
 _NEEDED = (
     "pyodide.mjs",
