@@ -18,7 +18,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class InterpreterError(SandboxError, CodeInterpreterError):
-    """A foreign interpreter failed in a way that no code can mend; also one of dspy's own errors."""
+    """An interpreter failed in a way that no code can mend; also one of dspy's own errors."""
 
 
 class ForeignSession:
@@ -122,8 +122,8 @@ class ForeignSession:
         return CellResult(value=repr(result), seconds=seconds)
 
     def _final(self, output: Any) -> dict[str, Any]:
-        if isinstance(output, dict):
-            return output
+        if isinstance(output, dict):  # what is no output is left out, as by dspy, unless it is all there is
+            return {name: output[name] for name in self._outputs or () if name in output} or output
         names = self._outputs or ("output",)
         return {names[0]: output} if len(names) == 1 else {"output": output}
 

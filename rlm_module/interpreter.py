@@ -118,7 +118,7 @@ class Sandbox:
         except BaseException:  # Ctrl-C, or a tool that exits: the cell must not run on without its host
             self.session.close()
             raise
-        return self._outcome(result)
+        return outcome(result, is_plain=not self.output_fields)
 
     @with_callbacks
     def shutdown(self) -> None:
@@ -181,14 +181,25 @@ class Sandbox:
             self.session.load(name, value).result()
             self._loaded[name] = mark
 
-    def _outcome(self, result: CellResult) -> Any:
-        if result.final is not None:
-            return FinalOutput(result.final if self.output_fields else to_jsonable_python(result.final))
-        if result.error is None:
-            return result.text if result.value is not None or result.stderr else result.stdout or None
-        if result.error.kind == "syntax":
-            raise SyntaxError(result.text)
-        raise CodeExecutionError(result.text)
+
+def outcome(result: CellResult, *, is_plain: bool = False) -> Any:
+    """What a cell did, as a dspy interpreter tells it.
+
+    Args:
+        result: It.
+        is_plain: Whether what was submitted is given as plain JSON values.
+
+    Raises:
+        CodeExecutionError: If the code failed, with what it had printed.
+        SyntaxError: If it was no Python.
+    """
+    if result.final is not None:
+        return FinalOutput(to_jsonable_python(result.final) if is_plain else result.final)
+    if result.error is None:
+        return result.text if result.value is not None or result.stderr else result.stdout or None
+    if result.error.kind == "syntax":
+        raise SyntaxError(result.text)
+    raise CodeExecutionError(result.text)
 
 
 def _copy_outcome(done: Future[Any], target: Future[Any]) -> None:

@@ -26,6 +26,10 @@ from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool, check_names, normalize_tools
 
 
+class NoLMError(dspy.LMNotConfiguredError, ValueError):
+    """There is no LM; also the kind of error that a predictor of dspy's raises then."""
+
+
 class _SharedModels:
     """LMs given for sub-calls. Copies of a program share them, as they share the LM dspy is configured with."""
 
@@ -204,19 +208,21 @@ class RLM(dspy.Module):
         """
         if factory is not None:
             _check_factory(factory)
+        given = _complete(self._task, inputs)
+        configured = dspy.settings.get("interpreter_factory")
+        if configured is not None:
+            _check_factory(configured, "dspy.settings.interpreter_factory")
         root_lm = getattr(self.generate_action, "lm", None)
-        if isinstance(self.generate_action, dspy.Predict) and root_lm is None and dspy.settings.lm is None:
-            raise dspy.LMNotConfiguredError(
-                "No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm)."
-            )
+        if root_lm is None and dspy.settings.lm is None and _asks_an_lm(self.generate_action):
+            raise NoLMError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm).")
         candidates = (self._models.sub_lm, root_lm, dspy.settings.lm)
         sub_lm = next((lm for lm in candidates if lm is not None), None)
         return Plan(
             task=self._task,
-            inputs=_complete(self._task, inputs),
+            inputs=given,
             predictors=Predictors(self.generate_action, self._act_signature(), self.extract),
             child_predictors=self._child_predictors,
-            factory=factory or self._interpreter_factory or dspy.settings.get("interpreter_factory") or Sandbox,
+            factory=factory or self._interpreter_factory or configured or Sandbox,
             tools={name: HostTool.of(tool) for name, tool in self._tools.items()},
             models=Models(sub_lm, self._models.named) if self.max_depth else None,
             max_depth=self.max_depth,
@@ -301,14 +307,24 @@ def _reopened(target: RLM | type[RLM], path: str | PathLike[str]) -> Reopened:
     return Reopened(target if isinstance(target, RLM) else rebuilt(path, target), path)
 
 
-def _check_factory(factory: Any) -> None:
+def _check_factory(factory: Any, name: str = "interpreter_factory") -> None:
     if not isinstance(factory, type) and isinstance(factory, CodeInterpreter):
         raise TypeError(
-            "interpreter_factory must make a new interpreter for each run, but this is an interpreter; "
+            f"{name} must make a new interpreter for each run, but this is an interpreter; "
             "pass its class, or a function that makes one."
         )
     if not callable(factory):
-        raise TypeError(f"interpreter_factory must be callable without arguments, not {type(factory).__name__}.")
+        raise TypeError(f"{name} must be callable without arguments, not {type(factory).__name__}.")
+
+
+def _asks_an_lm(predictor: Any) -> bool:
+    """Whether it is a predictor of dspy's that needs an LM; one with a `forward` of its own may not."""
+    kind: Any = type(predictor)
+    return (
+        isinstance(predictor, dspy.Predict)
+        and kind.forward in (ActPredict.forward, dspy.Predict.forward)
+        and kind.aforward in (ActPredict.aforward, dspy.Predict.aforward)
+    )
 
 
 def _takes_signature(predictor: Callable[..., Any]) -> bool:

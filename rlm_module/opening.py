@@ -17,6 +17,7 @@ from rlm_module.errors import InputError
 from rlm_module.foreign import ForeignSession
 from rlm_module.interpreter import Sandbox
 from rlm_module.sandbox.base import Session
+from rlm_module.watched import WatchedSession
 from rlm_module.workers import Crew
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def open_session(
         raise TypeError("execution_instructions of an interpreter_factory must be a str.")
     if isinstance(interpreter, Sandbox):
         interpreter.session.check_fits(inputs)
-        return Opened(interpreter.session, runtime, True)
+        is_watched = bool(dspy.settings.get("callbacks") or interpreter.callbacks)
+        return Opened(WatchedSession(interpreter, thread) if is_watched else interpreter.session, runtime, True)
     fields = [_described(name, info) for name, info in task.output_fields.items()]
     return Opened(ForeignSession(interpreter, thread, signatures, fields), runtime, False)
 

@@ -22,6 +22,7 @@ from typing import Any
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##[ \t]*(\w+)[ \t]*##[ \t]*\]\][ \t]*", re.M)
 _OPENING = re.compile(r"(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+#.-]*)[^\n`~]*$", re.M)
 _ONE_LINE = re.compile(r"^[ \t]*(`{3,})(?:(?:python|py)[ \t]+)?([^`\n]+)\1[ \t]*$", re.M)
+_DRESSED = re.compile(r"\s*```[ \t]*\n([ \t]*```.*\n[ \t]*```)[ \t]*\n[ \t]*```\s*", re.S)
 _PYTHON = {"python", "py", "python3", "py3", "ipython", "pycon", "repl", "jupyter", "tool_code"}
 _MAX_HEADERS = 40  # a reply with more is noise, which must not cost seconds
 _NOTHING = {"", "none", "null", "n/a"}
@@ -69,7 +70,7 @@ def extract_code(text: object) -> str:
     """
     if text is None or str(text).strip().lower() in _NOTHING:
         return ""
-    code = str(text).strip("\n").rstrip()
+    code = _undressed(str(text).strip("\n").rstrip())
     if _is_python(code):
         return code
     if _is_python(textwrap.dedent(code)):
@@ -85,6 +86,7 @@ def foreign_language(text: str) -> str | None:
 
 
 def _read_prose(text: str) -> Reply:
+    text = _undressed(text)
     if _is_python(text) and _acts(text):
         return Reply("", text.strip("\n").rstrip())
     code = _join(list(_blocks(text)))
@@ -167,6 +169,13 @@ def _blocks(text: str, *, unclosed: bool = True) -> Iterator[_Block]:
         code = body if end is None else body[: end.start()]
         yield _Block(opening["language"].lower(), textwrap.dedent(code).strip("\n").rstrip())
         position = len(text) if end is None else offset + end.end()
+
+
+def _undressed(text: str) -> str:
+    """The text without fences around all of it that hold another fence."""
+    while (dressed := _DRESSED.fullmatch(text)) is not None:
+        text = dressed[1]
+    return text
 
 
 def _join(blocks: list[_Block]) -> str:

@@ -8,10 +8,13 @@ import uuid
 from contextlib import suppress
 
 import dspy
+from dspy.primitives.code_interpreter import CodeInterpreterError
 
+from rlm_module.errors import SandboxError
 from rlm_module.events import Resumed, TerminationReason
 from rlm_module.execution import Execution
 from rlm_module.extraction import Outcome
+from rlm_module.foreign import InterpreterError
 from rlm_module.journal import Journal, RunFolder
 from rlm_module.ledger import Ledger
 from rlm_module.plan import Plan
@@ -67,7 +70,10 @@ class RootRun:
         try:
             outcome = self._execution.run()
         except BaseException as error:
-            self._failed(error)
+            raised = _as_dspys(error)
+            self._failed(raised)
+            if raised is not error:
+                raise raised from error
             raise
         return RunPrediction.of(self._finish(outcome))
 
@@ -80,7 +86,10 @@ class RootRun:
         try:
             outcome = await self._execution.arun()
         except BaseException as error:
-            self._failed(error)
+            raised = _as_dspys(error)
+            self._failed(raised)
+            if raised is not error:
+                raise raised from error
             raise
         return RunPrediction.of(self._finish(outcome))
 
@@ -113,6 +122,12 @@ class RootRun:
             seconds=time.monotonic() - self._began,
             events=self._journal.events,
         )
+
+
+def _as_dspys(error: BaseException) -> BaseException:
+    """The loss of a sandbox as one of dspy's errors, too, which is what its programs catch."""
+    is_ours_alone = isinstance(error, SandboxError) and not isinstance(error, CodeInterpreterError)
+    return InterpreterError(str(error)) if is_ours_alone else error
 
 
 def _new_journal(module: dspy.Module, plan: Plan) -> Journal:

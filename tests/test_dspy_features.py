@@ -8,10 +8,11 @@ from typing import Any
 
 import dspy
 import pytest
+from dspy.primitives.code_interpreter import FinalOutput
 from dspy.streaming import StatusMessage, StatusMessageProvider, StreamListener, StreamResponse
 from dspy.utils.callback import BaseCallback
 
-from rlm_module import RLM, capture_runs
+from rlm_module import RLM, Sandbox, capture_runs
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, said, turn
 
@@ -95,6 +96,48 @@ def test_callbacks_see_the_module_its_predictor_and_its_lms() -> None:
     with dspy.context(lm=_echo_lm(), callbacks=[Callback()]):
         _rlm()(q="1")
     assert seen == ["RLM", "ActPredict", "lm", "parse"]
+
+
+class _Heard(BaseCallback):
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def on_interpreter_startup_end(self, call_id: str, outputs: Any, exception: Any = None) -> None:
+        self.heard.append("up")
+
+    def on_interpreter_execute_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        self.heard.append((type(instance).__name__, inputs["code"]))
+
+    def on_interpreter_execute_end(self, call_id: str, outputs: Any, exception: Any = None) -> None:
+        self.heard.append(outputs if exception is None else type(exception).__name__)
+
+    def on_interpreter_shutdown_end(self, call_id: str, outputs: Any, exception: Any = None) -> None:
+        self.heard.append("down")
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_callbacks_hear_of_the_sandboxs_cells(is_own: bool, is_async: bool) -> None:
+    heard = _Heard()
+    rlm = RLM("q -> answer", interpreter_factory=lambda: Sandbox(callbacks=[heard] if is_own else None))
+    cells = ["print(q)", "1 / 0", "x =", "SUBMIT(answer=q)"]
+    with dspy.context(lm=ScriptedLM([turn(cell) for cell in cells]), callbacks=[] if is_own else [heard]):
+        answer = asyncio.run(rlm.acall(q="1")) if is_async else rlm(q="1")
+    assert answer.answer == "1"
+    assert heard.heard[0] == "up"
+    assert heard.heard[-1] == "down"
+    told = heard.heard[1:-1]
+    first = told.index(("Sandbox", "print(q)"))
+    assert told[first:] == [
+        ("Sandbox", "print(q)"),
+        "1\n",
+        ("Sandbox", "1 / 0"),
+        "CodeExecutionError",
+        ("Sandbox", "x ="),
+        "SyntaxError",
+        ("Sandbox", "SUBMIT(answer=q)"),
+        FinalOutput({"answer": "1"}),
+    ]
 
 
 def test_predictors_are_found_by_name() -> None:

@@ -107,6 +107,11 @@ def test_a_submission_is_final(sessions: list[ForeignSession], output: Any, fina
     assert _session(sessions, Canned(FinalOutput(output))).execute("x").result(5).final == final
 
 
+def test_what_is_no_output_is_left_out_of_a_submission(sessions: list[ForeignSession]) -> None:
+    final = FinalOutput({"answer": 1, "note": 2})
+    assert _session(sessions, Canned(final)).execute("x").result(5).final == {"answer": 1}
+
+
 def test_errors_of_the_code_are_its_result(sessions: list[ForeignSession]) -> None:
     result = _session(sessions, Canned(CodeExecutionError("KeyError: 'a'"))).execute("x").result(5)
     assert result.error is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import datetime as dt
 import threading
@@ -308,6 +309,50 @@ def test_an_interpreter_is_chosen_at_the_call_then_the_constructor_then_the_sett
         RLM("q -> a", interpreter_factory=factory("constructor"))(q="1")
         RLM("q -> a", interpreter_factory=factory("constructor"))(q="1", interpreter_factory=factory("call"))
     assert used == ["settings", "constructor", "call"]
+
+
+@pytest.mark.parametrize("configured", [FakeInterpreter(), 5])
+def test_what_makes_no_interpreter_in_the_settings_is_refused_by_its_name(configured: Any) -> None:
+    with (
+        dspy.context(lm=ScriptedLM([]), interpreter_factory=configured),
+        pytest.raises(TypeError, match=r"dspy\.settings\.interpreter_factory"),
+    ):
+        RLM("q -> a")(q="1")
+
+
+def test_without_an_lm_inputs_are_looked_at_first() -> None:
+    with pytest.raises(InputError, match="missing"):
+        RLM("q -> a")()
+    with pytest.raises(dspy.LMNotConfiguredError) as raised:
+        RLM("q -> a")(q="1")
+    assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize("method", ["forward", "aforward"])
+def test_a_predictor_that_asks_no_lm_needs_none(method: str) -> None:
+    def act(self: Any, **kwargs: Any) -> dspy.Prediction:
+        return dspy.Prediction(reasoning="", code="SUBMIT(a=q)")
+
+    async def aact(self: Any, **kwargs: Any) -> dspy.Prediction:
+        return act(self)
+
+    rlm = RLM("q -> a", interpreter_factory=FakeInterpreter)
+    kind = type("Fixed", (dspy.Predict,), {method: act if method == "forward" else aact})
+    rlm.generate_action = kind(rlm.generate_action.signature)
+    result = rlm(q="1") if method == "forward" else asyncio.run(rlm.acall(q="1"))
+    assert result.a == "1"
+
+
+def test_the_loss_of_the_sandbox_is_an_error_of_dspys_too() -> None:
+    def gone() -> Sandbox:
+        sandbox = Sandbox()
+        sandbox.shutdown()
+        return sandbox
+
+    with pytest.raises(dspy.CodeInterpreterError, match="closed") as raised:
+        _answer(RLM("q -> a", interpreter_factory=gone), "print(1)", q="1")
+    assert isinstance(raised.value, SandboxError)
+    assert raised.value.partial.run_id
 
 
 def test_dspys_own_interpreter_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

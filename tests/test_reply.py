@@ -32,6 +32,15 @@ def test_fenced_code_arrives_whole(code: str, before: str, after: str) -> None:
     assert extract_code(f"{before}\n```python\n{code}\n```\n{after}") == code
 
 
+@given(_CODE, st.sampled_from(["python", ""]), st.integers(1, 3))
+def test_fences_around_a_fence_are_taken_off(code: str, language: str, times: int) -> None:
+    assert extract_code("```\n" * times + f"```{language}\n{code}\n```" + "\n```" * times) == code
+
+
+def test_fences_around_a_whole_reply_are_taken_off() -> None:
+    assert read_reply("```\n```python\nprint(1)\n```\n```\n").code == "print(1)"
+
+
 @given(_CODE)
 def test_an_unclosed_fence_reaches_to_the_end(code: str) -> None:
     assert extract_code(f"Here:\n```python\n{code}") == code
