@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import queue
@@ -66,6 +67,7 @@ class Sandbox:
         self._loaded: dict[str, Any] = {}
         self._calls: queue.SimpleQueue[_ToolCall | None] = queue.SimpleQueue()
         self._coroutines = Coroutines(None)
+        self._is_running = False
 
     @with_callbacks
     def start(self) -> None:
@@ -96,13 +98,18 @@ class Sandbox:
 
         Returns:
             FinalOutput if the code called SUBMIT, else what it printed and the repr of its last expression, or None
-            if there is neither.
+            if there is neither. A last expression that is text, with nothing printed, comes back as that text.
 
         Raises:
             CodeExecutionError: If the code fails, with what it had printed.
             SyntaxError: If it is no Python.
             CodeInterpreterError: If the sandbox cannot run it, whatever the code.
         """
+        if self._is_running:  # its result would be waited for by the cell that waits for the tool
+            raise CodeInterpreterError(
+                "A tool cannot run code in the sandbox that called it; give it a Sandbox of its own."
+            )
+        self._is_running = True
         try:
             self.start()
             self._load_changed(variables or {})
@@ -118,6 +125,8 @@ class Sandbox:
         except BaseException:  # Ctrl-C, or a tool that exits: the cell must not run on without its host
             self.session.close()
             raise
+        finally:
+            self._is_running = False
         return outcome(result, is_plain=not self.output_fields)
 
     @with_callbacks
@@ -196,10 +205,20 @@ def outcome(result: CellResult, *, is_plain: bool = False) -> Any:
     if result.final is not None:
         return FinalOutput(to_jsonable_python(result.final) if is_plain else result.final)
     if result.error is None:
+        if result.value is not None and not result.stdout and not result.stderr and result.value[:1] in "'\"":
+            return _text_of(result.value)
         return result.text if result.value is not None or result.stderr else result.stdout or None
     if result.error.kind == "syntax":
         raise SyntaxError(result.text)
     raise CodeExecutionError(result.text)
+
+
+def _text_of(value: str) -> str:
+    """The text whose repr this is, or the repr where its middle is left out."""
+    try:
+        return str(ast.literal_eval(value))
+    except (SyntaxError, ValueError):
+        return value
 
 
 def _copy_outcome(done: Future[Any], target: Future[Any]) -> None:

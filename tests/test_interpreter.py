@@ -66,7 +66,7 @@ def test_tools_are_called_by_name_and_position_and_may_be_added_later() -> None:
         assert sandbox.execute("add(1), add(1, 5), add(b=1, a=2)") == "(3, 6, 3)"
         assert "Adds two numbers." in sandbox.execute("help(add)")
         sandbox.tools["twice"] = lambda text: text * 2
-        assert sandbox.execute("twice(text='ab')") == "'abab'"
+        assert sandbox.execute("twice(text='ab')") == "abab"
         with pytest.raises(CodeExecutionError, match="TypeError"):
             sandbox.execute("add()")
 
@@ -91,7 +91,7 @@ def test_async_tools_run_side_by_side() -> None:
 
 def test_sync_tools_see_the_callers_dspy_settings() -> None:
     with Sandbox(tools={"which": lambda: dspy.settings.lm.model}) as sandbox, dspy.context(lm=ScriptedLM(model="a/b")):
-        assert sandbox.execute("which()") == "'a/b'"
+        assert sandbox.execute("which()") == "a/b"
 
 
 def test_a_variable_is_loaded_again_only_when_its_value_changed() -> None:
@@ -119,6 +119,14 @@ def test_a_closed_sandbox_says_so() -> None:
     sandbox.shutdown()
     with pytest.raises(CodeInterpreterError, match="closed"):
         sandbox.execute("1")
+
+
+def test_a_tool_cannot_run_code_in_the_sandbox_that_waits_for_it() -> None:
+    with Sandbox() as sandbox:
+        sandbox.tools["again"] = lambda: sandbox.execute("1")
+        with pytest.raises(CodeExecutionError, match="Sandbox of its own"):
+            sandbox.execute("again()")
+        assert sandbox.execute("2") == "2"
 
 
 @pytest.mark.parametrize("limits", [{"memory_mb": 1}, {"cell_seconds": 0}, {"max_output_chars": 0}])
@@ -157,6 +165,27 @@ def test_dspys_rlm_runs_on_it() -> None:
         prediction = rlm(context="hello")
     assert prediction.answer == "from the sub-LM"
     assert prediction.trajectory[0]["output"] == "5\n"
+
+
+@pytest.mark.parametrize("text", ["plain", "", "a'b\"c\n", "naïve 🎉"])
+def test_a_last_expression_that_is_text_comes_back_as_that_text(text: str) -> None:
+    with Sandbox() as sandbox:
+        assert sandbox.execute("text", variables={"text": text}) == text
+
+
+def test_dspys_flex_runs_on_it() -> None:
+    class Doubled(dspy.Signature):
+        value: int = dspy.InputField()
+        result: int = dspy.OutputField()
+
+    lines = [
+        "class Twice(dspy.Module):",
+        "    def forward(self, value):",
+        "        return dspy.Prediction(result=2 * value)",
+    ]
+    program = dspy.Flex(Doubled, interpreter_factory=Sandbox)
+    program._bind_code("\n".join(lines))  # pyright: ignore[reportPrivateUsage] - code that a compile would write
+    assert program(value=21).result == 42
 
 
 def test_dspys_code_act_runs_on_it() -> None:
