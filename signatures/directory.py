@@ -59,7 +59,11 @@ class Directory(SandboxInput):
             raise InputError(f"{self._folder} is no folder; check the path, or pass a file as Documents(Path(...)).")
 
     def for_run(self) -> Self:
-        return self if self._folder is None else self.model_copy(update={"_texts": None, "_left_out": []})
+        if self._folder is None:
+            return self
+        again = self.model_copy()
+        again._texts, again._left_out = None, []
+        return again
 
     def sandbox_value(self) -> dict[str, str]:
         if self._texts is None:

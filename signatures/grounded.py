@@ -101,7 +101,7 @@ def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _places(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Grounded]]:
     """Everything in the outputs that can be checked, with where it stands."""
-    waiting: list[tuple[str, Any]] = list(reversed(outputs.items()))
+    waiting: list[tuple[str, Any]] = list(outputs.items())[::-1]
     while waiting:
         place, value = waiting.pop()
         if isinstance(value, Grounded) and not isinstance(value, type):
