@@ -20,7 +20,7 @@ def play_asked(signature: type[dspy.Signature] | RLM, *cells: str, **inputs: Any
     lm = ScriptedLM(map(turn, cells))
     rlm = signature if isinstance(signature, RLM) else RLM(signature)
     with dspy.context(lm=lm):
-        prediction = rlm(**inputs)
+        prediction: Any = rlm(**inputs)
     return prediction, texts(lm.requests[0])[1][1]
 
 

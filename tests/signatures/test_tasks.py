@@ -72,7 +72,9 @@ CHAT = [
 
 
 def cite(document: str, start: int, end: int, quote: str, answer: str = "'x'") -> str:
-    return f"SUBMIT(answer={answer}, citations=[dict(document={document!r}, start={start}, end={end}, quote={quote!r})])"
+    return (
+        f"SUBMIT(answer={answer}, citations=[dict(document={document!r}, start={start}, end={end}, quote={quote!r})])"
+    )
 
 
 def test_cited_qa_returns_only_spans_that_are_in_the_source() -> None:
@@ -148,7 +150,9 @@ def test_counting_and_aggregating_over_rows() -> None:
     figures = play(
         AggregateRecords,
         "SUBMIT(figures=['red', 2])",
-        "SUBMIT(figures={team: sum(r['points'] or 0 for r in records if r['team'] == team) for team in ['red', 'blue']})",
+        "figures = {'red': 0, 'blue': 0}\n"
+        "for row in records: figures[row['team']] += row['points'] or 0\n"
+        "SUBMIT(figures=figures)",
         records=rows,
         question="Points by team?",
     )
