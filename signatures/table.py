@@ -15,6 +15,7 @@ from rlm_module.signatures.inputs import PREVIEW_CHARS, SandboxInput, lines_with
 
 _SHOWN_ROWS = 3
 _SHOWN_COLUMNS = 40
+_CONVERTERS = ("to_pydatetime", "to_pytimedelta", "tolist")  # of Timestamp, Timedelta, and numpy's scalars and arrays
 
 
 class Table(SandboxInput):
@@ -104,15 +105,15 @@ def _row(row: Any) -> Mapping[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell as plain Python: the scalars of numpy and pandas as Python's, and their marks of absence as None."""
+    """A cell as plain Python: what numpy and pandas have of their own as Python's, their marks of absence as None."""
     if value is None or type(value) in (str, int, bool):
         return value
     if type(value).__name__ in ("NaTType", "NAType"):
         return None
-    if hasattr(value, "to_pydatetime"):
-        return value.to_pydatetime()
-    if hasattr(value, "item") and not hasattr(value, "__len__"):
-        value = value.item()
+    if convert := next((name for name in _CONVERTERS if hasattr(value, name)), None):
+        value = getattr(value, convert)()
+    if type(value).__module__.partition(".")[0] in ("numpy", "pandas"):
+        return str(value)
     return None if isinstance(value, float) and value != value else value
 
 

@@ -33,7 +33,7 @@ class Timestamp:
 
 
 class Int64:
-    def item(self) -> int:
+    def tolist(self) -> int:
         return 7
 
 

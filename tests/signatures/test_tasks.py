@@ -12,6 +12,7 @@ import pydantic
 import pytest
 
 from rlm_module import RLM, InputError
+from rlm_module.resuming import replay_run
 from rlm_module.signatures import (
     AggregateRecords,
     Change,
@@ -298,6 +299,13 @@ def test_every_signature_is_pickled_saved_and_loaded(signature: type[dspy.Signat
 def test_every_signature_tells_what_to_do(signature: type[dspy.Signature]) -> None:
     assert len(signature.instructions) > 200
     assert not signature.instructions.startswith("Given the fields")
+
+
+def test_a_run_with_a_refused_citation_is_replayed_offline(tmp_path: Path) -> None:
+    rlm = RLM(CitedQA, journal=tmp_path)
+    play(rlm, cite("a.txt", 0, 3, "cat"), cite("a.txt", 4, 7, "cat"), documents=REPORTS, question="Who sat?")
+    replay = replay_run(next(tmp_path.iterdir()))
+    assert (replay.is_same, replay.fault) == (True, None)
 
 
 def test_a_run_goes_on_with_its_inputs_out_of_the_journal(tmp_path: Path) -> None:
