@@ -17,6 +17,7 @@ _PUBLIC = {
     "rlm_module.events",
     "rlm_module.journal",
     "rlm_module.sandbox.runtime",
+    "rlm_module.signatures",
     # How folders and files are read, which the input types share with the command.
     "rlm_module.signatures.folders",
     "rlm_module.signatures.textfiles",

@@ -79,7 +79,7 @@ def test_faults_are_found_wherever_they_stand_and_told_in_bounds() -> None:
     faults = ungrounded(inputs, outputs)
     assert [fault.partition(":")[0] for fault in faults[:3]] == ["`one`", "`many['k'][0].items[0]`", "`odd[1]`"]
     assert faults[2] == "`odd[1]`: 1 is odd; give an even one."
-    assert faults[-1] == "And 7 more are wrong in such ways."
+    assert faults[-1].startswith("What comes after these was not checked")
     assert len(faults) == 6
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import pickle
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 
-from rlm_module import RLM, InputError, Sandbox
+from rlm_module import RLM, InputError, OfflineLM, Sandbox
 from rlm_module.previews import describe_input, one_line
 from rlm_module.sandbox.codec import decode, encode
 from rlm_module.sandbox.memory import need
@@ -138,6 +139,22 @@ def test_the_request_tells_how_a_history_is_laid_out() -> None:
     assert "- `history` (ChatHistory, 1 sessions)" in request
     assert "a turn has `role`, `text` and `timestamp`" in request
     assert outputs(prediction)[0] == "Hello. user 2024-01-05 00:00:00"
+
+
+class Ask(dspy.Signature):
+    """Answer the question."""
+
+    folder: Directory = dspy.InputField()
+    question: str = dspy.InputField()
+    answer: str = dspy.OutputField()
+
+
+def test_a_model_without_a_key_reads_them_in_an_awaited_run(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("The launch code is MAGNOLIA-7.\n")
+    (tmp_path / "b.txt").write_text("Nothing to see.\n")
+    with dspy.context(lm=OfflineLM()):
+        prediction = asyncio.run(RLM(Ask).acall(folder=tmp_path, question="What is the launch code?"))
+    assert prediction.answer == "MAGNOLIA-7"
 
 
 def test_dspys_own_rlm_takes_them_too() -> None:
