@@ -33,6 +33,7 @@ from rlm_module.prices import check_priced, count_tokens, price_list
 from rlm_module.queries import Queries
 from rlm_module.sandbox.base import Session, Setup
 from rlm_module.shown import encodable
+from rlm_module.signatures.inputs import SandboxInput
 from rlm_module.tree import Node, Tree
 from rlm_module.waiting import awaited, waited
 from rlm_module.workers import Crew, result_of
@@ -261,7 +262,10 @@ class Execution:
         return price_list(self._plan.models.named, self._plan.budget) if self._plan.models else {}
 
     def _store_inputs(self) -> Mapping[str, str]:
-        """Those of a child are made again where it is resumed."""
+        """Those of a child are made again where it is resumed. What is read from a disk is read here, off the loop."""
+        for value in self._plan.inputs.values():
+            if isinstance(value, SandboxInput):
+                value.sandbox_value()
         return {} if self._node.depth else self._tree.journal.store_inputs(self._plan.inputs)
 
     def _record_start(self, stored: Mapping[str, str]) -> None:

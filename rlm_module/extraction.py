@@ -17,6 +17,7 @@ from rlm_module.outputs import Accepted, check_outputs
 from rlm_module.prices import price_of
 from rlm_module.shown import clip, harmless
 from rlm_module.signatures.extract import extract_inputs
+from rlm_module.signatures.grounded import grounded
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class Extraction:
                 fault = error
                 continue
             values = {name: getattr(answer, name) for name in self.task.output_fields if hasattr(answer, name)}
-            checked = check_outputs(self.task, self.inputs, values)
+            checked = check_outputs(self.task, self.inputs, self._grounded(values), drawn_up=True)
             if isinstance(checked, Accepted):
                 journal = self.tree.journal
                 journal.record(
@@ -140,6 +141,18 @@ class Extraction:
             f"The run ended without an answer, and none could be drawn up from its record ({clip(message, 500)}); "
             "look at `.partial` for what was found, and raise max_iters or the budget, or name another model."
         ) from cause
+
+    def _grounded(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs without what the inputs don't bear out: a record rarely holds offsets, and nobody is left to
+        find them.
+        """
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            try:
+                found[name] = grounded(self.inputs, value)
+            except Exception:  # told by the check of the outputs
+                found[name] = value
+        return found
 
 
 def _transcript(trajectory: Sequence[Mapping[str, str]]) -> str:

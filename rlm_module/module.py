@@ -22,6 +22,7 @@ from rlm_module.resuming import Reopened, rebuilt
 from rlm_module.root import RootRun
 from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
+from rlm_module.signatures.inputs import entering
 from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool, check_names, normalize_tools
 
@@ -290,7 +291,7 @@ def _signature(signature: type[dspy.Signature] | str) -> type[dspy.Signature]:
 
 
 def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs in the signature's order, with defaults for those left out."""
+    """The inputs in the signature's order, as their fields' input types, with defaults for those left out."""
     fields = task.input_fields
     if unknown := sorted(inputs.keys() - fields.keys()):
         raise InputError(f"The signature has no input {', '.join(unknown)}; it takes {', '.join(fields)}.")
@@ -298,7 +299,9 @@ def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str
     if missing:
         raise InputError(f"The inputs {', '.join(missing)} are missing; pass each by name.")
     return {
-        name: inputs[name] if name in inputs else field.get_default(call_default_factory=True)
+        name: entering(
+            field.annotation, inputs[name] if name in inputs else field.get_default(call_default_factory=True)
+        )
         for name, field in fields.items()
     }
 

@@ -17,6 +17,7 @@ from rlm_module.errors import InputError
 from rlm_module.foreign import ForeignSession
 from rlm_module.interpreter import Sandbox
 from rlm_module.sandbox.base import Session
+from rlm_module.signatures.inputs import SandboxInput
 from rlm_module.watched import WatchedSession
 from rlm_module.workers import Crew
 
@@ -78,7 +79,8 @@ def open_session(
 def load_inputs(session: Session, inputs: Mapping[str, Any]) -> None:
     """Binds each input to its name in a started session."""
     for name, value in inputs.items():
-        if isinstance(value, SandboxSerializable):
+        is_own = isinstance(value, SandboxInput) and not isinstance(session, ForeignSession)
+        if isinstance(value, SandboxSerializable) and not is_own:
             _load_serializable(session, name, value)
         else:
             session.load(name, value).result()

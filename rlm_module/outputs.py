@@ -17,6 +17,7 @@ from rlm_module.previews import glimpse
 from rlm_module.prose import value_in_prose
 from rlm_module.sandbox.record import plain
 from rlm_module.shown import clip
+from rlm_module.signatures.grounded import ungrounded
 from rlm_module.tools import type_text
 
 _TEXTLESS = (type(None), list, tuple, dict, set, frozenset, bytes, bytearray)
@@ -43,14 +44,16 @@ class Refused:
 
 
 def check_outputs(
-    task: type[dspy.Signature], inputs: Mapping[str, Any], submitted: Mapping[str, Any]
+    task: type[dspy.Signature], inputs: Mapping[str, Any], submitted: Mapping[str, Any], *, drawn_up: bool = False
 ) -> Accepted | Refused:
-    """Validates submitted values by the fields' types, constraints and validators.
+    """Validates submitted values by the fields' types, constraints and validators, and against the inputs.
 
     Args:
         task: The RLM's signature.
         inputs: The run's inputs, which validators of the whole signature may look at.
         submitted: Values by output name.
+        drawn_up: Whether they come from the record of a run that has ended, so that nobody is left to mend them;
+            validators find it in their `info.context`.
     """
     fields = task.output_fields
     faults = [f"`{name}` is no output." for name in submitted if name not in fields]
@@ -67,7 +70,7 @@ def check_outputs(
         except Exception as error:  # validators are the user's, and may raise anything
             faults.append(_fault(name, field, submitted[name], error))
     if not faults:
-        faults = _validate(task, inputs, values)
+        faults = _validate(task, inputs, values, {"drawn_up": drawn_up}) or ungrounded(inputs, values)
     return Refused(tuple(faults)) if faults else Accepted({name: values[name] for name in fields})
 
 
@@ -108,18 +111,29 @@ def _has_type(value: Any, annotation: Any) -> bool:
     return isinstance(annotation, type) and isinstance(value, annotation)
 
 
-def _validate(task: type[dspy.Signature], inputs: Mapping[str, Any], values: dict[str, Any]) -> list[str]:
+def _validate(
+    task: type[dspy.Signature], inputs: Mapping[str, Any], values: dict[str, Any], context: dict[str, Any]
+) -> list[str]:
     """Runs the signature's own constraints and validators over the values, which they may change."""
     faults: list[str] = []
     candidate = task.model_construct(**inputs, **values)
     for name, value in list(values.items()):
         try:
-            task.__pydantic_validator__.validate_assignment(candidate, name, value)
+            task.__pydantic_validator__.validate_assignment(candidate, name, value, context=context)
         except Exception as error:  # see above
-            faults.append(_fault(name, task.output_fields[name], value, error))
+            faults.append(_whole_fault(error) or _fault(name, task.output_fields[name], value, error))
         else:
             values[name] = getattr(candidate, name)
-    return faults
+    return list(dict.fromkeys(faults))
+
+
+def _whole_fault(error: Exception) -> str:
+    """What a validator of the whole signature says, which it does for each of the outputs; else nothing."""
+    found = error.errors(include_url=False) if isinstance(error, pydantic.ValidationError) else []
+    if not found or any(item["loc"] for item in found):
+        return ""
+    text = "; ".join(item["msg"].removeprefix("Value error, ") for item in found[:5])
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _fault(name: str, field: FieldInfo, value: Any, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 from collections.abc import Mapping, Sized
 from typing import Any
@@ -12,17 +13,19 @@ from dspy.primitives.sandbox_serializable import SandboxSerializable
 from pydantic.fields import FieldInfo
 
 from rlm_module.shown import harmless
+from rlm_module.signatures.inputs import SandboxInput
 
 PREVIEW_CHARS = 1_000
+_TICKS = re.compile("`+")
 
 
 def describe_input(name: str, value: object, field: FieldInfo) -> str:
     """An input as a list item of the request: what it is, the field's own description, and a preview."""
-    if isinstance(value, SandboxSerializable):
+    if isinstance(value, SandboxSerializable) and not isinstance(value, SandboxInput):
         return harmless(f"- {value.to_repl_variable(name, field_info=field).format()}")
     notes = "".join(f" {note}" for note in field_notes(name, field))
-    preview = _preview(value)
-    ticks = "```" if "```" not in preview else "````"
+    preview = value.rlm_preview(2 * PREVIEW_CHARS) if isinstance(value, SandboxInput) else _preview(value)
+    ticks = "`" * max(3, 1 + max(map(len, _TICKS.findall(preview)), default=0))
     return harmless(f"- `{name}` ({one_line(value)}){':' if notes else ''}{notes}\n{ticks}\n{preview}\n{ticks}")
 
 
@@ -46,6 +49,9 @@ def glimpse(value: object) -> str:
 def one_line(value: object) -> str:
     """Type and size, also for records of a run, which must not hold the input itself."""
     kind = type(value).__name__
+    if isinstance(value, SandboxInput):
+        count, what = value.size()
+        return f"{kind}, {count:,} {what}"
     if isinstance(value, str):
         return f"{kind}, {len(value):,} characters"
     if isinstance(value, (bytes, bytearray)):
@@ -90,7 +96,7 @@ class _Glimpse(reprlib.Repr):
         return repr(x) if x.bit_length() <= 512 else f"<int of {x.bit_length():,} bits>"
 
     def repr_instance(self, x: object, level: int) -> str:
-        fields = _fields(x)
+        fields = None if isinstance(x, SandboxInput) else _fields(x)
         if fields is None:
             return super().repr_instance(x, level)
         if level <= 0:

@@ -17,6 +17,10 @@ _PUBLIC = {
     "rlm_module.events",
     "rlm_module.journal",
     "rlm_module.sandbox.runtime",
+    "rlm_module.signatures",
+    # How folders and files are read, which the input types share with the command.
+    "rlm_module.signatures.folders",
+    "rlm_module.signatures.textfiles",
 }
 # The runtime asks the deno wheel for its executable; the prelude imports what exists in the sandbox only.
 _GUESTS = {"rlm_module.sandbox.runtime": {"deno"}, "rlm_module.sandbox.prelude": {"js", "pyodide", "_pyodide"}}

@@ -60,7 +60,7 @@ def test_python_runs_and_prints_what_is_shown(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "page"}
     for block in _blocks(page, "python"):
-        exec(compile("\n" * block.line + block.body, str(page), "exec"), names)
+        exec(compile("\n" * block.line + block.body, str(page), "exec", dont_inherit=True), names)
         printed = capsys.readouterr().out
         if block.output is not None:
             assert printed == block.output, f"{page.name}, line {block.line}"

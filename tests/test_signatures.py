@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import dspy
 from dspy.signatures import make_signature
 
-from rlm_module.signatures import act_signature, extract_signature, task_mark
+from rlm_module import RLM
+from rlm_module.signatures import SPARING, STRATEGY, TERSE, act_signature, extract_signature, task_mark
 from rlm_module.signatures.extract import extract_inputs
 
 
@@ -40,3 +43,18 @@ def test_outputs_that_bear_the_extract_inputs_names_win() -> None:
 
 def test_the_mark_names_the_task_and_its_fields() -> None:
     assert task_mark(make_signature("a, b -> c", signature_name="Mine")) == "Mine(a, b -> c)"
+
+
+def test_additions_to_the_strategy_follow_it_and_are_kept_with_what_is_learned() -> None:
+    rlm = RLM("a -> b")
+    rlm.generate_action.signature = act_signature(rlm.signature, SPARING, TERSE)
+    assert rlm.generate_action.signature.instructions == f"{STRATEGY}\n{SPARING}\n{TERSE}"
+    assert rlm.generate_action.dump_state()["instructions"].endswith(TERSE)
+    plain, added = act_signature(rlm.signature), rlm.generate_action.signature
+    assert plain.input_fields["request"].json_schema_extra == added.input_fields["request"].json_schema_extra
+
+
+def test_the_strategy_is_short_and_names_no_function_or_limit() -> None:
+    text = "\n".join([STRATEGY, SPARING, TERSE])
+    assert len(text) < 3_500
+    assert not re.search(r"\w\(|\bllm_query|\bSUBMIT\b|\bpredict\b|\d", text)

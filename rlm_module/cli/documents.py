@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import os
 import stat
@@ -12,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rlm_module.cli.folders import files_in
 from rlm_module.errors import InputError
+from rlm_module.signatures.folders import files_in
+from rlm_module.signatures.textfiles import decoded, unfit
 
 STDIN = "-"
 _MIB = 1024 * 1024
-_SNIFFED_BYTES = 8192
 _NAMES_TOLD = 3
-_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +63,12 @@ def read_documents(
     documents: list[Document] = []
     for source in sources:
         data = _read(source, stdin, memory_mb * _MIB)
-        fault = "unreadable" if data is None else _unfit(data)
+        fault = "unreadable" if data is None else unfit(data)
         if data is None or fault:
             left_out[fault].append(source.shown)
             continue
         name = "<stdin>" if source.path is None else Path(os.path.relpath(source.path, base)).as_posix()
-        documents.append(Document(name, _decoded(data, source.shown, note)))
+        documents.append(Document(name, _noted(data, source.shown, note)))
     faults = {fault: names for fault, names in left_out.items() if names}
     if not documents:
         raise InputError(_nothing_read(paths, faults))
@@ -142,23 +140,10 @@ def _read(source: _Source, stdin: BinaryIO, limit: int) -> bytes | None:
     raise InputError(f"{source.shown}: {fault}")
 
 
-def _unfit(data: bytes) -> str:
-    """Why the bytes are not a text, as one word, or nothing."""
-    if not data:
-        return "empty"
-    head = data[:_SNIFFED_BYTES]
-    is_binary = head.startswith(b"%PDF-") or (b"\0" in head and not head.startswith(_UTF16_MARKS))
-    return "binary" if is_binary else ""
-
-
-def _decoded(data: bytes, shown: str, note: Callable[[str], None]) -> str:
-    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        text = data.decode(encoding, errors="replace")
-    name = encoding.removesuffix("-sig").upper()
-    note(f"{shown} is not all {name}: what could not be decoded reads as \ufffd; convert it if that matters.")
+def _noted(data: bytes, shown: str, note: Callable[[str], None]) -> str:
+    text, encoding = decoded(data)
+    if encoding:
+        note(f"{shown} is not all {encoding}: what could not be decoded reads as \ufffd; convert it if that matters.")
     return text
 
 

@@ -83,8 +83,10 @@ def bind(signature: type[dspy.Signature], documents: Sequence[Document], questio
 
 
 def _as_type(annotation: object, documents: Sequence[Document]) -> str | list[str] | dict[str, str]:
+    from rlm_module.signatures import Directory, Documents
+
     kind = get_origin(annotation) or annotation
-    if kind is dict:
+    if kind in (dict, Documents, Directory):
         return {document.name: document.text for document in documents}
     if kind is list:
         return [document.text for document in documents]

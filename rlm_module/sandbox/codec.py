@@ -148,7 +148,7 @@ def _is_json(value: Any, depth: int) -> bool:
 
 
 def _lower(value: Any, depth: int, default: Default) -> Any:
-    """The value in JSON's types, with tagged objects for all others."""
+    """The value in JSON's types, with tagged objects for all others; what has a `sandbox_value` crosses as that."""
     if depth > MAX_DEPTH:
         raise RecursionError
     if value is None or isinstance(value, bool):
@@ -160,6 +160,9 @@ def _lower(value: Any, depth: int, default: Default) -> Any:
     for kind, dump in _DUMP:
         if isinstance(value, kind):
             return dump(value, lower)
+    enter = getattr(type(value), "sandbox_value", None)
+    if enter is not None:
+        return _lower(enter(value), depth + 1, default)
     fields = _fields(value)
     if fields is not None:
         return _tagged("record", [type(value).__name__, [[key, lower(item)] for key, item in fields.items()]])

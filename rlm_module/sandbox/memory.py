@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -27,6 +28,11 @@ def need(value: Any) -> int:
             needed += _text_need(item) if item.isascii() else _text_need(item) + 12 * len(item)
         elif isinstance(item, (bytes, bytearray)):
             needed += 2 * len(item)
+        elif hasattr(type(item), "sandbox_value"):
+            waiting.append(item.sandbox_value())
+        elif dataclasses.is_dataclass(item) and not isinstance(item, type) and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(getattr(item, field.name) for field in dataclasses.fields(item))
         elif isinstance(item, (dict, list, tuple, set, frozenset)) and id(item) not in seen:
             seen.add(id(item))
             if isinstance(item, dict):  # not item.items(): a Record's field may have that name

@@ -194,6 +194,13 @@ class TestSignatures:
         assert library.signature.instructions == "Count carefully."
         assert library.inputs == {"lines": "alpha"}
 
+    def test_a_ready_made_signature_gets_documents_by_name(self, library: Library) -> None:
+        Path("tasks.py").write_text("from rlm_module.signatures import CitedQA\n")
+        library.behave = lambda inputs: {"answer": "42", "citations": []}
+        result = _ask("a.txt", "b.txt", "-q", "?", "-s", "tasks.py:CitedQA")
+        assert result.exit_code == 0, result.output
+        assert library.inputs == {"documents": {"a.txt": "alpha", "b.txt": "beta"}, "question": "?"}
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
