@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import dspy
@@ -32,6 +33,7 @@ from rlm_module.prices import (
     is_managed,
     listed_price,
     price_of,
+    reply_cap,
     reply_limit,
     reply_limit_name,
     worst_case,
@@ -58,6 +60,7 @@ class Account:
         node: The RLM they belong to.
         depth: Its depth.
         call: The host call they are made for.
+        cell: The cell that made it.
         spending: What they add to.
         allowance: Out of which each takes a sub-call; None where they don't count.
         instead: The LM that they go to, whichever the predictor has.
@@ -71,6 +74,7 @@ class Account:
     node: int = 0
     depth: int = 0
     call: int | None = None
+    cell: int = 0
     spending: Spending = field(default_factory=Spending)
     allowance: Allowance | None = None
     instead: Any = None
@@ -87,7 +91,21 @@ class Account:
         finally:
             _CURRENT.reset(token)
             for model, usage in meter.spent.items():
-                self.book({model: usage}, model=model)
+                self.book({model: self._priced(model, usage)}, model=model)
+
+    def _priced(self, model: str, usage: Usage) -> Usage:
+        """Usage of an LM that a tool or a predictor brought along: it was not reserved, but it has its price."""
+        budget = self.ledger.budget
+        if budget.cost_usd is None or usage.cost_usd is not None:
+            return usage
+        price = price_of(SimpleNamespace(model=model), budget, usage.prompt_tokens)
+        if price is None:
+            logger.warning(
+                "The price of %r, which a tool or predictor of yours called, is not known, so it is missing from the "
+                "budget; give it in Budget(prices=...).",
+                model,
+            )
+        return usage if price is None else replace(usage, cost_usd=price.of(usage))
 
     def lm(self, lm: Any) -> PaidLM:
         """The LM, as this account may call it."""
@@ -165,7 +183,8 @@ class PaidLM(dspy.BaseLM):
                 try:
                     return call.ended(ask(*args, **call.options))
                 except Exception as error:
-                    time.sleep(call.pause_after(error))
+                    if self.account.ledger.stopped.wait(call.pause_after(error)):
+                        raise
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """The same, awaited."""
@@ -181,6 +200,8 @@ class PaidLM(dspy.BaseLM):
                     return call.ended(await ask(*args, **call.options))
                 except Exception as error:
                     await asyncio.sleep(call.pause_after(error))
+                    if self.account.ledger.stopped.is_set():
+                        raise
 
     def copy(self, **kwargs: Any) -> PaidLM:
         """A copy with other options, on the same account."""
@@ -223,9 +244,7 @@ class _Call:
         self._meter = Meter(self._account.ledger)
         self._began = time.monotonic()
         if self._account.ledger.budget.limits_spending and self._limit is None:
-            budget = self._account.ledger.budget
-            is_long = self._account.role in ("root", "child") or getattr(self._lm, "supports_reasoning", False)
-            self._limit = budget.root_tokens if is_long else budget.sub_tokens
+            self._limit = reply_cap(self._lm, self._account.role, self._account.ledger.budget)
             if isinstance(self._lm, dspy.BaseLM):
                 self.options = {**options, reply_limit_name(self._lm): self._limit}
         self.streams = has_to_stream(self._lm, self._limit)

@@ -39,10 +39,11 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("cost_usd", "tokens", "seconds", "root_tokens", "sub_tokens"):
             value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and value > 0 and math.isfinite(value)):
                 raise InputError(f"Budget's {name} must be above 0, not {value!r}; leave it out for no limit.")
         for model, price in self.prices.items():
-            if len(price) != 2 or not all(amount >= 0 and math.isfinite(amount) for amount in price):
+            if not _is_price(price):
                 raise InputError(
                     f"Budget's price of {model!r} must be two amounts of at least 0, US dollars per million prompt and "
                     f"completion tokens, not {price!r}."
@@ -57,6 +58,12 @@ class Budget:
     def extract_seconds(self) -> float:
         """The part of `seconds` that is kept for drawing up an answer."""
         return min(_EXTRACT_SECONDS, _EXTRACT_SHARE * self.seconds) if self.seconds is not None else 0.0
+
+
+def _is_price(price: object) -> bool:
+    amounts: tuple[object, ...] = tuple(price) if isinstance(price, (tuple, list)) else ()
+    numbers = [amount for amount in amounts if isinstance(amount, int | float) and not isinstance(amount, bool)]
+    return len(amounts) == len(numbers) == 2 and all(n >= 0 and math.isfinite(n) for n in numbers)
 
 
 UNLIMITED = Budget()

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ import dspy
 
 from rlm_module.accounts import Account
 from rlm_module.books import Spending
-from rlm_module.errors import SubcallError, describe
+from rlm_module.errors import RecordedError, SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role
 from rlm_module.previews import one_line
 from rlm_module.sandbox.base import HostCall, HostFunction
@@ -195,7 +196,13 @@ class Calls:
     def account(self, opened: OpenCall, role: Role, *, counts: bool = False, instead: Any = None) -> Account:
         """The account that a call's LM calls are charged to; see `Account`."""
         return self.tree.account(
-            role, self.node, call=opened.number, spending=opened.spending, counts=counts, instead=instead
+            role,
+            self.node,
+            call=opened.number,
+            cell=opened.cell,
+            spending=opened.spending,
+            counts=counts,
+            instead=instead,
         )
 
     def take_allowance(self) -> None:
@@ -234,6 +241,17 @@ class Calls:
         run = partial(self._run_tool, opened, tool, arguments)
         return crew.submit(run, tree.context, label=f"the tool {tool.name}")
 
+    def call_nested(self, agent: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Future[Any]:
+        """Runs a tool for a sub-agent, as an item of its call; what is on record is not run again."""
+        return self.begin(
+            tool.name,
+            agent.cell,
+            digest(tool.name, (), arguments),
+            lambda opened: self.call_tool(opened, tool, arguments),
+            shown=", ".join(f"{name}={one_line(value)}" for name, value in arguments.items()),
+            batch=agent,
+        )
+
     def _answer_tool(
         self, tool: HostTool, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
@@ -241,7 +259,7 @@ class Calls:
 
     def _run_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         # A sync function may still return a coroutine (a lambda around an async one); dspy then runs it here.
-        with self.account(opened, "tool").scope(), dspy.context(allow_tool_async_sync_conversion=True):
+        with self.account(opened, "tool").scope(), dspy.context(allow_tool_async_sync_conversion=True), _blotted():
             return tool.tool(**arguments)
 
     async def _await_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
@@ -249,13 +267,28 @@ class Calls:
         try:
             with self.account(opened, "tool").scope():
                 async with limit:
-                    return await tool.tool.acall(**arguments)
+                    with _blotted():
+                        return await tool.tool.acall(**arguments)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise TimeoutError(
                 f"the tool {tool.name} took longer than {self.tree.tool_seconds:g} s and was cancelled"
             ) from None
+
+
+@contextmanager
+def _blotted() -> Generator[None]:
+    """What a tool raises reaches generated code without the credentials that its text may repeat."""
+    try:
+        yield
+    except SubcallError:
+        raise
+    except Exception as error:
+        told = describe(error)
+        if (clean := without_secrets(told)) != told:
+            raise RecordedError(clean) from None
+        raise
 
 
 def digest(function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

@@ -123,8 +123,11 @@ class Children:
         queries, contexts, model = given["queries"], given["contexts"], given["model"]
         if isinstance(queries, str) and isinstance(contexts, (list, tuple)):
             queries = [queries] * len(contexts)
-        if not isinstance(queries, (list, tuple)) or (contexts is not None and len(contexts) != len(queries)):
-            raise SubcallError("invalid", "rlm_query_batched takes a list of queries and as many contexts")
+        is_paired = isinstance(queries, (list, tuple)) and (
+            contexts is None or (isinstance(contexts, (list, tuple)) and len(contexts) == len(queries))
+        )
+        if not is_paired:
+            raise SubcallError("invalid", "rlm_query_batched takes a list of queries and a list of as many contexts")
         pairs = [(query, None if contexts is None else contexts[n]) for n, query in enumerate(queries)]
 
         def item(pair: Any) -> Callable[[OpenCall], Future[Any]]:

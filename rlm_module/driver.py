@@ -16,9 +16,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wants the result of something that is under way."""
+    """Wants the result of something that is under way, which goes on where the wait is over first.
+
+    Args:
+        future: Its future.
+        grace: Seconds to wait even where the time of the run is over; None to wait for as long as that lasts.
+    """
 
     future: Future[Any]
+    grace: float | None = None
+
+    def left(self, deadline: Deadline) -> float | None:
+        """Seconds to wait at most; None for any number."""
+        return deadline.left() if self.grace is None else self.grace
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ def drive(steps: Steps[T], ask: Callable[[Ask], Any], deadline: Deadline, stop: 
         except StopIteration as end:
             return end.value
         try:
-            value = waited(step.future, deadline.left(), stop) if isinstance(step, Wait) else ask(step)
+            value = waited(step.future, step.left(deadline), stop) if isinstance(step, Wait) else ask(step)
             reply = _Reply(value)
         except Exception as error:
             reply = _Reply(error=error)
@@ -66,7 +76,8 @@ async def adrive(steps: Steps[T], ask: Callable[[Ask], Awaitable[Any]], deadline
             return end.value
         try:
             if isinstance(step, Wait):
-                reply = _Reply(await awaited(asyncio.wrap_future(step.future), deadline.left()))
+                waiting = asyncio.shield(asyncio.wrap_future(step.future))
+                reply = _Reply(await awaited(waiting, step.left(deadline)))
             else:
                 reply = _Reply(await ask(step))
         except Exception as error:

@@ -46,6 +46,7 @@ class _State:
     """What of a run changes."""
 
     closed: bool = False
+    is_recorded: bool = False
     opened: Opened | None = None
     loop: TurnLoop | None = None
     agents: SubAgents | ForeignAgents | None = None
@@ -120,7 +121,11 @@ class Execution:
         if not self._node.depth and left is None:
             return self._ask_here(step)
         crew = self._tree.lm_calls if self._node.depth else self._threads
-        return waited(crew.submit(partial(self._ask_here, step)), left, self._node.stop)
+        asked = crew.submit(partial(self._ask_here, step))
+        try:
+            return waited(asked, left, self._node.stop)
+        finally:
+            asked.cancel()  # if it has not begun yet
 
     def _ask_here(self, step: Ask) -> Any:
         with step.account.scope():
@@ -147,6 +152,7 @@ class Execution:
         if not self._tree.recording.began(self._node.number):
             stored = yield Wait(self._threads.submit(self._store_inputs))
             self._record_start(stored)
+        self._state.is_recorded = True
         self._offer_functions()
         opened: Opened = yield Wait(self._interpreter_thread.submit(self._open))
         if self._state.offer_agents is not None:
@@ -227,7 +233,7 @@ class Execution:
             tree=self._tree,
             node=self._node,
             root_lm=plan.root_lm,
-            strong_lm=plan.models.find(plan.escalate_to) if plan.models and plan.escalate_to else None,
+            strong_lm=plan.strong_lm,
             compact_at=plan.compact_at,
             max_iters=plan.max_iters,
             max_output_chars=plan.max_output_chars,
@@ -266,7 +272,10 @@ class Execution:
         for value in self._plan.inputs.values():
             if isinstance(value, SandboxInput):
                 value.sandbox_value()
-        return {} if self._node.depth else self._tree.journal.store_inputs(self._plan.inputs)
+        if self._node.depth:
+            return {}
+        self._tree.journal.open()
+        return self._tree.journal.store_inputs(self._plan.inputs)
 
     def _record_start(self, stored: Mapping[str, str]) -> None:
         plan, node, journal = self._plan, self._node, self._tree.journal
@@ -290,6 +299,8 @@ class Execution:
         )
 
     def _record_end(self, outcome: Outcome) -> None:
+        if not self._state.is_recorded:
+            return
         self._tree.journal.record(
             RunFinished(
                 run_id=self._tree.journal.run_id,
@@ -303,6 +314,8 @@ class Execution:
 
     def _stop_work(self) -> None:
         """Ends what would go on spending while the answer is drawn up."""
+        if not self._node.depth:
+            self._tree.ledger.stop()
         if self._state.opened is not None:
             self._state.opened.session.close()
 

@@ -14,7 +14,7 @@ from rlm_module.errors import FatalError, InputError, Limit, LimitReached
 from rlm_module.events import Extracted, TerminationReason
 from rlm_module.ledger import Need
 from rlm_module.outputs import Accepted, check_outputs
-from rlm_module.prices import price_of
+from rlm_module.prices import price_of, reply_cap, reply_limit
 from rlm_module.shown import clip, harmless
 from rlm_module.signatures.extract import extract_inputs
 from rlm_module.signatures.grounded import grounded
@@ -77,8 +77,9 @@ class Extraction:
             return
         lm = self.root_lm or getattr(self.extract, "lm", None) or dspy.settings.lm
         price = price_of(lm, budget) if lm is not None else None
-        cost = 0.0 if price is None else _KEPT_PROMPT_TOKENS * price.prompt + budget.sub_tokens * price.completion
-        self.tree.ledger.keep(Need(_KEPT_PROMPT_TOKENS + budget.sub_tokens, cost))
+        reply = reply_limit(lm, {}) or reply_cap(lm, "extract", budget)
+        cost = 0.0 if price is None else _KEPT_PROMPT_TOKENS * price.prompt + reply * price.completion
+        self.tree.ledger.keep(Need(_KEPT_PROMPT_TOKENS + reply, cost))
 
     def recorded(self) -> Outcome | None:
         """The answer that an earlier part of the run has drawn up."""

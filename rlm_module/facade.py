@@ -63,12 +63,10 @@ class Facade(FacadeInvocation):
         """The tool as a predictor may call it, which still runs it where it runs for cells."""
 
         def run(**arguments: Any) -> Any:
-            if tool.is_concurrent and not tool.is_async:
-                return tool.tool(**arguments)
             account = current_account()
             assert account is not None
-            opened = OpenCall(account.call or 0, 0, "", account.spending)
-            return result_of(self._host_calls.call_tool(opened, tool, arguments))
+            opened = OpenCall(account.call or 0, account.cell, "", account.spending)
+            return result_of(self._host_calls.call_nested(opened, tool, arguments))
 
         original = tool.tool
         return dspy.Tool(

@@ -77,6 +77,9 @@ class ForeignSession:
         done.set_result(None)
         return done
 
+    def interrupt(self) -> None:
+        """See `Session.interrupt`. dspy's interpreters have no such thing."""
+
     def close(self) -> None:
         """See `Session.close`. An interpreter that does not come back from a cell is left to itself."""
         if self._closed:

@@ -19,7 +19,7 @@ from rlm_module.errors import LimitReached
 from rlm_module.events import Role, Usage
 
 _PICO = 10**12
-_EXTRACT_PART = 5
+_EXTRACT_PART = 3
 """At most one in this many parts of a budget is kept for drawing up an answer."""
 
 
@@ -119,6 +119,7 @@ class Ledger:
         self._kept = Hold(0, 0)
         self._spent: dict[tuple[Role, str, int], Usage] = {}
         self._lock = threading.RLock()
+        self.stopped = threading.Event()
 
     @property
     def tokens_left(self) -> int | None:
@@ -138,7 +139,7 @@ class Ledger:
 
     def keep(self, need: Need) -> None:
         """Keeps a slice for drawing up an answer, which only a final call may use: what that needs, and no more than
-        a fifth of the budget.
+        a third of the budget.
         """
         with self._lock:
             tokens = min(need.tokens, (self.budget.tokens or 0) // _EXTRACT_PART)
@@ -158,10 +159,25 @@ class Ledger:
         hold = Hold(need.tokens, _pico(need.cost_usd), is_final)
         granted: Future[Hold] = Future()
         with self._lock:
-            self._waiting.append(_Waiting(hold, granted))
+            if self.stopped.is_set() and not is_final:
+                granted.cancel()
+                return granted
+            if is_final:  # the others are not worth waiting for any more
+                self._waiting.appendleft(_Waiting(hold, granted))
+            else:
+                self._waiting.append(_Waiting(hold, granted))
             settled = self._serve()
         _tell(settled)
         return granted
+
+    def stop(self) -> None:
+        """Refuses all that waits and all that comes, but for drawing up the answer: their futures are cancelled."""
+        with self._lock:
+            self.stopped.set()
+            refused, self._waiting = self._waiting, deque(w for w in self._waiting if w.hold.is_final)
+        for waiting in refused:
+            if not waiting.hold.is_final:
+                waiting.granted.cancel()
 
     def settle(self, role: Role, spent: Mapping[str, Usage], depth: int = 0, hold: Hold | None = None) -> None:
         """Books what a call has used, by model, and gives back what it had reserved."""
@@ -212,7 +228,8 @@ class Ledger:
         while self._waiting:
             first = self._waiting[0]
             lacking = self._lacking(first.hold)
-            if lacking is not None and self._holds and not first.granted.cancelled():
+            is_hopeless = first.hold.is_final and self.stopped.is_set()  # what is held may never be given back
+            if lacking is not None and self._holds and not is_hopeless and not first.granted.cancelled():
                 break
             self._waiting.popleft()
             if not first.granted.set_running_or_notify_cancel():

@@ -20,6 +20,8 @@ def offer_budget(calls: Calls, turns_left: Callable[[], int]) -> None:
     """Offers `budget()` to generated code."""
 
     def answer(opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        if args or kwargs:
+            raise TypeError("budget() takes no arguments; call it as it is")
         return done({"turns": turns_left(), **what_is_left(calls.tree, calls.node)})
 
     calls.add("budget", _budget, answer)

@@ -14,7 +14,7 @@ import dspy
 
 from rlm_module.compaction import compact, shortened_request
 from rlm_module.driver import Ask, Steps, Wait
-from rlm_module.errors import LimitReached
+from rlm_module.errors import LimitReached, SandboxError
 from rlm_module.events import Acted, CellFinished, Compacted, Diverged, TurnStarted
 from rlm_module.extraction import Extraction, Outcome
 from rlm_module.limits import little_left
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _FAILURES_BEFORE_ESCALATION = 3
 _SMALLEST_WINDOW = 6_000
+_INTERRUPT_SECONDS = 1.0
+_CUT_SHORT = "(The cell was stopped here: the time of the run is over.)"
 _NOTHING_PRINTED = "(The cell printed nothing; print what you want to see.)"
 
 
@@ -216,7 +218,12 @@ class TurnLoop:
             yield Wait(self.session.lose(names))
             return known.output, None
         clock = base64.b64decode(known.clock) if known is not None else b""
-        result: CellResult = yield Wait(self.session.execute(action.code, clock))
+        running = self.session.execute(action.code, clock)
+        try:
+            result: CellResult = yield Wait(running)
+        except LimitReached:
+            yield from self._cut_short(turn, action, running)
+            raise
         if known is not None and _was_refused(known, result):
             return known.output, None
         output, outcome = self._judged(result, action)
@@ -244,6 +251,29 @@ class TurnLoop:
         if self.verbose:
             logger.info("Output of turn %d:\n%s", turn, shown)
         return shown, outcome
+
+    def _cut_short(self, turn: int, action: _Action, running: Future[CellResult]) -> Steps[None]:
+        """Ends the cell that runs while the time is over, and keeps what it has printed for the answer."""
+        self.session.interrupt()
+        printed, seconds = "", 0.0
+        try:
+            result: CellResult = yield Wait(running, grace=_INTERRUPT_SECONDS)
+            printed, seconds = result.text, result.seconds
+        except (LimitReached, SandboxError):
+            logger.debug("The cell of turn %d did not come back.", turn)
+        output = harmless(clip(f"{printed}\n{_CUT_SHORT}".strip(), self.max_output_chars))
+        self.trajectory.append({"reasoning": action.reasoning, "code": action.code, "output": output})
+        self.tree.journal.record(
+            CellFinished(
+                run_id=self.tree.journal.run_id,
+                node=self.node.number,
+                turn=turn,
+                output=output,
+                failed=True,
+                seconds=seconds,
+                ended="interrupted",
+            )
+        )
 
     def _judged(self, result: CellResult, action: _Action) -> tuple[str, Outcome | None]:
         """What a cell printed, with a word on what it submitted, and the outcome if that was accepted."""

@@ -234,7 +234,7 @@ class RLM(dspy.Module):
             tool_seconds=self.tool_seconds,
             verbose=self.verbose,
             budget=self.budget,
-            escalate_to=self.escalate_to,
+            strong_lm=self._models.named[self.escalate_to] if self.escalate_to else None,
             compact_at=self.compact_at,
             journal=self.journal,
         )
@@ -274,7 +274,7 @@ class RLM(dspy.Module):
     @_OnInstanceOrClass
     async def aresume(target: Any, path: str | PathLike[str]) -> RunPrediction:
         """The same without blocking the event loop."""
-        reopened = _reopened(target, path)
+        reopened = await asyncio.to_thread(_reopened, target, path)
         loop = asyncio.get_running_loop()
         return await RootRun(reopened.module, reopened.plan, loop, reopened.journal).arun()
 

@@ -12,9 +12,12 @@ from dspy.primitives.code_interpreter import CodeInterpreter
 
 from rlm_module.budget import Budget
 from rlm_module.children import ChildTask
-from rlm_module.subcalls import Models
+from rlm_module.signatures.act import STRATEGY
+from rlm_module.subcalls import Models, model_name
 from rlm_module.tools import HostTool, type_text
 
+LIMITS = ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")
+OPTIONS = ("concurrency", "tool_seconds", "compact_at")
 _CLAMPED = ("max_iters", "max_output_chars")
 
 
@@ -54,7 +57,7 @@ class Plan:
         tool_seconds: Longest time a tool may take.
         verbose: Whether turns are logged.
         budget: What the tree may spend.
-        escalate_to: The sub-LM that takes the turn after three cells in a row that failed.
+        strong_lm: The LM that takes the turn after three cells in a row that failed; None for none.
         compact_at: Share of the root LM's window at which older turns are shortened.
         journal: Folder in which runs are recorded; None to keep them in memory only.
     """
@@ -75,16 +78,18 @@ class Plan:
     tool_seconds: float
     verbose: bool
     budget: Budget
-    escalate_to: str | None
+    strong_lm: Any
     compact_at: float
     journal: Path | None
 
     @property
     def lms(self) -> dict[str, Any]:
         """Every LM that the tree may call, by what it is for."""
-        own = self.root_lm or getattr(self.predictors.act, "lm", None) or dspy.settings.lm
+        spoken = {"root": self.predictors.act, "extract": self.predictors.extract}
+        own = {name: self.root_lm or getattr(who, "lm", None) or dspy.settings.lm for name, who in spoken.items()}
         subs = {"sub": self.models.default, **self.models.named} if self.models else {}
-        return {"root": own, **subs}
+        strong = {"escalated": self.strong_lm} if self.strong_lm is not None else {}
+        return {**own, **subs, **strong}
 
     def for_child(self, child: ChildTask) -> Plan:
         """The plan of a child: this one, with its task, within these limits."""
@@ -98,6 +103,7 @@ class Plan:
             inputs=dict(child.inputs),
             predictors=self.child_predictors(child.task),
             root_lm=self.models.find(child.model),
+            verbose=bool(options.get("verbose", self.verbose)),
             tools={name: tool for name, tool in self.tools.items() if name in names - set(child.task.fields)},
             **limits,
         )
@@ -105,11 +111,12 @@ class Plan:
     @property
     def settings(self) -> dict[str, Any]:
         """What has to be equal for a run to be resumed, in words and numbers."""
+        signature, sub = self.predictors.act_signature, self.models.default if self.models else None
+        learned = signature is not None and signature.instructions != STRATEGY
         return {
-            "max_iters": self.max_iters,
-            "max_llm_calls": self.max_llm_calls,
-            "max_depth": self.max_depth,
-            "max_output_chars": self.max_output_chars,
+            **{name: getattr(self, name) for name in (*LIMITS, *OPTIONS)},
+            "sub_lm": None if sub is None or sub is self.lms["root"] else model_name(sub),
+            "has_learned": learned or bool(getattr(self.predictors.act, "demos", None)),
             "tools": sorted(self.tools),
             "types": sorted({name for info in self.task.fields.values() for name in _own_types(info.annotation)}),
             "models": sorted(self.models.named) if self.models else [],

@@ -15,7 +15,7 @@ from dspy.clients.model_metadata import model_info, rate
 
 from rlm_module.budget import Budget
 from rlm_module.errors import InputError
-from rlm_module.events import Usage
+from rlm_module.events import Role, Usage
 from rlm_module.ledger import Need
 from rlm_module.subcalls import model_name
 
@@ -97,6 +97,12 @@ def reply_limit(lm: Any, options: Mapping[str, Any]) -> int | None:
         if found is not None:
             return int(found)
     return None
+
+
+def reply_cap(lm: Any, role: Role, budget: Budget) -> int:
+    """The longest reply in tokens that a limited budget lets an LM give that sets no limit itself."""
+    is_long = role in ("root", "child") or getattr(lm, "supports_reasoning", False)
+    return budget.root_tokens if is_long else budget.sub_tokens
 
 
 def reply_limit_name(lm: Any) -> str:

@@ -14,7 +14,7 @@ from rlm_module.budget import Budget
 from rlm_module.errors import FatalError, InputError, RLMError
 from rlm_module.events import AnyEvent, Diverged, RunFinished, RunStarted
 from rlm_module.journal import Journal, RunFolder, load_input, read_run
-from rlm_module.plan import Plan, task_text
+from rlm_module.plan import LIMITS, OPTIONS, Plan, task_text
 from rlm_module.root import RootRun, secrets_of
 from rlm_module.runs import open_journal
 from rlm_module.sandbox.host_calls import to_plain
@@ -80,7 +80,7 @@ class Reopened:
         except BaseException:
             folder.close()
             raise
-        self.journal: Journal = open_journal(start.run_id, module, folder, events)
+        self.journal: Journal = open_journal(start.run_id, module, store=folder, earlier=events)
 
 
 def rebuilt(path: str | PathLike[str], kind: type[RLM]) -> RLM:
@@ -92,14 +92,16 @@ def rebuilt(path: str | PathLike[str], kind: type[RLM]) -> RLM:
     start = started(read_run(path), path)
     known = start.settings
     lacking = [f"the {what} {', '.join(known[what])}" for what in ("tools", "types", "models") if known.get(what)]
+    lacking += [f"the sub_lm {known['sub_lm']}"] if known.get("sub_lm") else []
+    lacking += ["what its RLM had learned"] if known.get("has_learned") else []
     if lacking:
         raise InputError(
             f"The run {start.run_id} needs {' and '.join(lacking)}, which no journal holds: build the RLM with them "
             "and call resume on it."
         )
-    limits = {name: known[name] for name in ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")}
+    options = {name: known[name] for name in (*LIMITS, *OPTIONS) if name in known}
     task: Any = make_signature(start.fields, start.instructions, signature_name=start.task)
-    return kind(task, budget=_budget(known), **limits)
+    return kind(task, budget=_budget(known), **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def replay_run(path: str | PathLike[str]) -> Replay:
     events = read_run(path)
     start, end = started(events, path), finished(events)
     known = start.settings
-    limits = {name: known[name] for name in ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")}
+    limits = {name: known[name] for name in LIMITS}
     # Types of the user's are not known here: their values are compared as plain ones.
     any_types: dict[str, Any] = dict.fromkeys(known.get("types", ()), Any)
     task: Any = make_signature(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
@@ -20,6 +22,7 @@ from rlm_module.ledger import Ledger
 from rlm_module.plan import Plan
 from rlm_module.recording import Recording
 from rlm_module.runs import Run, RunPrediction, open_journal
+from rlm_module.shown import is_secret_name, keep_secret
 from rlm_module.streams import inherit_stream
 from rlm_module.tree import Node, Tree
 from rlm_module.waiting import Deadline
@@ -61,6 +64,8 @@ class RootRun:
         if journal is not None:
             self._restore(recording)
 
+        keep_secret(secrets_of(plan))
+
     def run(self) -> RunPrediction:
         """Runs it on this thread.
 
@@ -91,6 +96,7 @@ class RootRun:
             if raised is not error:
                 raise raised from error
             raise
+        await asyncio.to_thread(self._journal.close)  # it waits for the disk
         return RunPrediction.of(self._finish(outcome))
 
     def _restore(self, recording: Recording) -> None:
@@ -131,12 +137,20 @@ def _as_dspys(error: BaseException) -> BaseException:
 
 
 def _new_journal(module: dspy.Module, plan: Plan) -> Journal:
-    run_id = uuid.uuid4().hex
-    store = RunFolder.create(plan.journal, run_id, secrets=secrets_of(plan)) if plan.journal else None
-    return open_journal(run_id, module, store)
+    run_id, folder = uuid.uuid4().hex, plan.journal
+    if folder is None:
+        return open_journal(run_id, module)
+    return open_journal(run_id, module, open_store=lambda: RunFolder.create(folder, run_id, secrets=secrets_of(plan)))
 
 
 def secrets_of(plan: Plan) -> list[str]:
     """Credentials of the plan's LMs, which no record may hold."""
-    kwargs = (getattr(lm, "kwargs", None) or {} for lm in plan.lms.values())
-    return [str(given[name]) for given in kwargs for name in ("api_key", "api_token") if given.get(name)]
+    return [secret for lm in plan.lms.values() for secret in _credentials(getattr(lm, "kwargs", None) or {})]
+
+
+def _credentials(options: Mapping[str, Any], is_header: bool = False) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _credentials(value, "header" in name.lower())
+        elif isinstance(value, str) and (is_header or is_secret_name(name)):
+            yield value.removeprefix("Bearer ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,7 +107,12 @@ def capture_runs(on_event: Listener | None = None) -> Generator[list[Journal]]:
 
 
 def open_journal(
-    run_id: str, module: dspy.Module, store: Store | None = None, earlier: Iterable[AnyEvent] = ()
+    run_id: str,
+    module: dspy.Module,
+    *,
+    store: Store | None = None,
+    open_store: Callable[[], Store] | None = None,
+    earlier: Iterable[AnyEvent] = (),
 ) -> Journal:
     """The journal of a run, known to those who capture runs here.
 
@@ -115,11 +120,12 @@ def open_journal(
         run_id: Its id.
         module: Its RLM.
         store: Keeps its events beyond the process; the journal closes it.
+        open_store: Makes that of a new run.
         earlier: What happened before, in a run that is resumed.
     """
     captures: tuple[_Capture, ...] = dspy.settings.get(_CAPTURES) or ()
     listeners = tuple(capture.listener for capture in captures if capture.listener is not None)
-    journal = Journal(run_id, _path(module) if captures else "self", listeners, store, earlier)
+    journal = Journal(run_id, _path(module) if captures else "self", listeners, store, open_store, earlier)
     for capture in captures:
         with capture.lock:
             capture.runs.append(journal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 # dspy expands what stands between these two marks in a user message into an image or file part, which a provider
@@ -21,13 +22,27 @@ def encodable(text: str) -> str:
     return text
 
 
+_SHORTEST = 8  # a shorter value would blot out parts of words
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
 _SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|hf|ghp)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|\bBearer\s+[\w.~+/-]{8,}")
 
 
+_kept: set[str] = set()
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable or option is named like a credential."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def keep_secret(credentials: Iterable[str]) -> None:
+    """Blots these credentials, too, from now on: an LM's key need not be one of the environment's."""
+    _kept.update(text for text in credentials if len(text) >= _SHORTEST)
+
+
 def environment_secrets() -> tuple[str, ...]:
     """The values of the environment's variables that are named like credentials, the longest first."""
-    found = {value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
+    found = {value for name, value in os.environ.items() if len(value) >= _SHORTEST and is_secret_name(name)}
     return tuple(sorted(found, key=len, reverse=True))
 
 
@@ -36,7 +51,7 @@ def without_secrets(text: str) -> str:
 
     Providers repeat the key they refuse in their error, which generated code and the record of a run get to see.
     """
-    for value in environment_secrets():
+    for value in (*environment_secrets(), *_kept):
         text = text.replace(value, "[secret]")
     return _SECRET.sub("[secret]", text)
 

@@ -29,14 +29,14 @@ class Models:
     default: Any
     named: Mapping[str, Any]
 
-    def find(self, name: str | None) -> Any:
+    def find(self, name: Any) -> Any:
         """The LM of that name, or the default.
 
         Raises:
             SubcallError: If there is none.
         """
         if name is not None:
-            if name not in self.named:
+            if not isinstance(name, str) or name not in self.named:
                 known = ", ".join(repr(known) for known in self.named) or "none"
                 raise SubcallError("invalid", f"there is no model {name!r}; leave it out or choose from: {known}")
             return self.named[name]

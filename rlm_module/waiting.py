@@ -63,7 +63,6 @@ def waited(future: Future[T], left: float | None, stop: Future[Any] | None = Non
     wait([future] if stop is None else [future, stop], left, FIRST_COMPLETED)
     if future.done():
         return result_of(future)
-    future.cancel()
     raise LimitReached("seconds") if stop is None or not stop.done() else Stopped
 
 

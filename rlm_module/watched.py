@@ -62,6 +62,10 @@ class WatchedSession:
         """See `Session.lose`."""
         return self._session.lose(names)
 
+    def interrupt(self) -> None:
+        """See `Session.interrupt`."""
+        self._session.interrupt()
+
     def close(self) -> None:
         """See `Session.close`."""
         if self._closed:

@@ -42,6 +42,7 @@ class Journal:
         listeners: Called with each event on the thread that records it, one event at a time. What they raise is
             logged, as a display must not end a run.
         store: Keeps each event before the listeners hear of it.
+        open_store: Makes the store of a new run, once that is known to begin.
         earlier: What happened before, in a run that is resumed; neither stored nor told again.
     """
 
@@ -51,12 +52,14 @@ class Journal:
         path: str = "self",
         listeners: tuple[Listener, ...] = (),
         store: Store | None = None,
+        open_store: Callable[[], Store] | None = None,
         earlier: Iterable[AnyEvent] = (),
     ) -> None:
         self.run_id = run_id
         self.path = path
         self._listeners = listeners
         self._store = store
+        self._open_store = open_store
         self._events: list[AnyEvent] = list(earlier)
         self._lock = threading.RLock()
 
@@ -65,6 +68,11 @@ class Journal:
         """What has happened up to now."""
         with self._lock:
             return tuple(self._events)
+
+    def open(self) -> None:
+        """Makes the store; to be called before the first event of a new run, and where a disk may be waited for."""
+        if self._store is None and self._open_store is not None:
+            self._store = self._open_store()
 
     @property
     def is_stored(self) -> bool:

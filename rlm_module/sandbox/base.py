@@ -153,6 +153,12 @@ class Session(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Ends the cell that runs as its limit would: its future gets what it printed up to now. Without effect where
+        none runs, or where the session cannot.
+        """
+        ...
+
     def close(self) -> None:
         """Ends the session at once, also in the middle of a cell (whose future then fails with SandboxError); may be
         called twice and from any thread, and never raises. Returns when no process of the session is left.

@@ -67,6 +67,7 @@ class DenoSession:
         self._steps: list[Step] = []
         self._cells = 0
         self._last_id = 0
+        self._running: int | None = None
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._calls = HostCalls(self._reply)
         self._starting = asyncio.Lock()
@@ -114,6 +115,10 @@ class DenoSession:
     def lose(self, names: tuple[str, ...]) -> Future[None]:
         """See `Session.lose`."""
         return submit(self._lose(names))
+
+    def interrupt(self) -> None:
+        """See `Session.interrupt`."""
+        submit(self._interrupt())
 
     def close(self) -> None:
         """See `Session.close`."""
@@ -204,6 +209,11 @@ class DenoSession:
         except CodecError as error:
             raise InputError(f"Input {step.name!r}: {error}.") from None
 
+    async def _interrupt(self) -> None:
+        if self._process is not None and self._running is not None:
+            self._calls.refusing = True
+            self._process.send(Kind.INTERRUPT, self._running)
+
     async def _lose(self, names: tuple[str, ...]) -> None:
         try:
             await self._revive()
@@ -253,12 +263,14 @@ class DenoSession:
         fields = _CELL_FIELDS.pack(cell.number, len(cell.clock))
         body = fields + cell.clock + cell.code.encode("utf-8", "surrogatepass")
         self._calls.begin(cell, recorded)
+        self._running = frame_id
         try:
             self._alive().send(Kind.CELL, frame_id, body)
             await self._supervise(frame_id, done)
             cell.clock, result = split_clock(done.result())
             return result
         finally:
+            self._running = None
             self._calls.end()
 
     async def _supervise(self, frame_id: int, done: asyncio.Future[bytes]) -> None:

@@ -32,6 +32,8 @@ class Mute:
     def lose(self, names: tuple[str, ...]) -> Future[None]:
         return _done(None)
 
+    def interrupt(self) -> None: ...
+
     def close(self) -> None: ...
 
 
