@@ -102,10 +102,10 @@ def test_a_slice_is_kept_that_only_the_final_call_may_use() -> None:
     assert ledger.admit(Need(900), is_final=True).result(0)
 
 
-def test_the_slice_is_at_most_a_fifth() -> None:
+def test_the_slice_is_at_most_a_third() -> None:
     ledger = Ledger(0, Budget(tokens=1000))
     ledger.keep(Need(900))
-    assert ledger.tokens_left == 800
+    assert ledger.tokens_left == 667
 
 
 def test_a_waiting_call_that_is_cancelled_holds_up_nobody() -> None:

@@ -62,7 +62,7 @@ def test_a_journal_is_kept_on_disk_by_the_store_it_is_given(tmp_path: Path) -> N
     resumed = Resumed(run_id="r1", turns=0)
     folder = RunFolder.create(tmp_path, "r1")
     with capture_runs() as runs:
-        journal = open_journal("r1", RLM("q -> a"), folder, [earlier])
+        journal = open_journal("r1", RLM("q -> a"), store=folder, earlier=[earlier])
     journal.record(resumed)
     journal.close()
     assert runs == [journal]
