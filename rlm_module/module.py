@@ -25,6 +25,7 @@ from rlm_module.signatures import act_signature, extract_signature
 from rlm_module.signatures.inputs import entering
 from rlm_module.subcalls import Models
 from rlm_module.tools import HostTool, check_names, normalize_tools
+from rlm_module.wording import Wording
 
 
 class NoLMError(dspy.LMNotConfiguredError, ValueError):
@@ -139,6 +140,7 @@ class RLM(dspy.Module):
         check_names(self._task, self._tools)
         self.generate_action: Any = ActPredict(act_signature(self._task))
         self.extract: Any = ExtractPredict(extract_signature(self._task))
+        self.wording = Wording()
 
     @property
     def signature(self) -> type[dspy.Signature]:
@@ -224,8 +226,8 @@ class RLM(dspy.Module):
             predictors=Predictors(self.generate_action, self._act_signature(), self.extract),
             child_predictors=self._child_predictors,
             factory=factory or self._interpreter_factory or configured or Sandbox,
-            tools={name: HostTool.of(tool) for name, tool in self._tools.items()},
-            models=Models(sub_lm, self._models.named) if self.max_depth else None,
+            tools={name: HostTool.of(tool, self.wording.tools.get(name)) for name, tool in self._tools.items()},
+            models=Models(sub_lm, self._models.named, self.wording.sub_calls) if self.max_depth else None,
             max_depth=self.max_depth,
             max_iters=self.max_iters,
             max_llm_calls=self.max_llm_calls,

@@ -113,10 +113,11 @@ class Plan:
         """What has to be equal for a run to be resumed, in words and numbers."""
         signature, sub = self.predictors.act_signature, self.models.default if self.models else None
         learned = signature is not None and signature.instructions != STRATEGY
+        is_worded = any(tool.description for tool in self.tools.values()) or bool(self.models and self.models.guidance)
         return {
             **{name: getattr(self, name) for name in (*LIMITS, *OPTIONS)},
             "sub_lm": None if sub is None or sub is self.lms["root"] else model_name(sub),
-            "has_learned": learned or bool(getattr(self.predictors.act, "demos", None)),
+            "has_learned": learned or is_worded or bool(getattr(self.predictors.act, "demos", None)),
             "tools": sorted(self.tools),
             "types": sorted({name for info in self.task.fields.values() for name in _own_types(info.annotation)}),
             "models": sorted(self.models.named) if self.models else [],

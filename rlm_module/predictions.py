@@ -16,6 +16,7 @@ from rlm_module.adapters import outputs_adapter
 from rlm_module.calls import Calls, OpenCall
 from rlm_module.errors import SubcallError
 from rlm_module.queries import batched
+from rlm_module.signatures.sub_call import sub_call_signature
 from rlm_module.subcalls import Models, as_subcall_error, is_async_only, reply_text
 from rlm_module.typed import plain_inputs, plain_outputs, signature_from
 
@@ -105,7 +106,7 @@ class Predictions:
 
     def _asked(self, described: Any, instructions: Any, model: Any) -> Asked:
         self._models.find(model)
-        return Asked(_task(described, instructions), model)
+        return Asked(sub_call_signature(_task(described, instructions), self._models.guidance), model)
 
     def _row(self, asked: Asked, inputs: Any) -> Callable[[OpenCall], Future[Any]]:
         return lambda opened: self.start(opened, asked, inputs)

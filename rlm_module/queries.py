@@ -16,6 +16,7 @@ from rlm_module.calls import Calls, OpenCall, digest
 from rlm_module.errors import SubcallError
 from rlm_module.previews import one_line
 from rlm_module.shown import encodable
+from rlm_module.signatures.sub_call import sub_call_prompt
 from rlm_module.subcalls import Models, as_subcall_error, is_async_only, reply_text
 
 MAX_BATCH = 10_000
@@ -96,10 +97,10 @@ class Queries:
         assert account is not None
         paid = account.lm(lm)
         if is_async_only(lm):
-            return _areply(paid, prompt)
+            return _areply(paid, sub_call_prompt(prompt, self._models.guidance))
         # A listener waits for the root's fields; what sub-calls say must not end up in them.
         with dspy.context(send_stream=None):
-            return reply_text(paid(prompt), paid.last_entry)
+            return reply_text(paid(sub_call_prompt(prompt, self._models.guidance)), paid.last_entry)
 
 
 async def _areply(lm: PaidLM, prompt: str) -> str:

@@ -24,10 +24,12 @@ class Models:
     Args:
         default: The one that is asked where no name is given; None if there is none.
         named: Others by the names that generated code may choose.
+        guidance: What they are told before each prompt.
     """
 
     default: Any
     named: Mapping[str, Any]
+    guidance: str = ""
 
     def find(self, name: Any) -> Any:
         """The LM of that name, or the default.

@@ -49,19 +49,22 @@ class HostTool:
             parameters, which for MCP tools are `(*args, **kwargs)`.
         is_async: Whether it has to be awaited.
         is_concurrent: Whether several calls may run at once.
+        description: A learned one, in place of the tool's own.
     """
 
     tool: dspy.Tool
     signature: inspect.Signature
     is_async: bool
     is_concurrent: bool
+    description: str | None = None
 
     @classmethod
-    def of(cls, tool: dspy.Tool) -> HostTool:
+    def of(cls, tool: dspy.Tool, description: str | None = None) -> HostTool:
         is_async = inspect.iscoroutinefunction(tool.func) or inspect.iscoroutinefunction(
             getattr(tool.func, "__call__", None)  # noqa: B004 - not whether it is callable, but which function that is
         )
-        return cls(tool, _signature(tool), is_async, bool(getattr(tool.func, _CONCURRENT, False)))
+        is_concurrent = bool(getattr(tool.func, _CONCURRENT, False))
+        return cls(tool, _signature(tool), is_async, is_concurrent, description)
 
     @property
     def name(self) -> str:
@@ -69,7 +72,7 @@ class HostTool:
 
     @property
     def doc(self) -> str:
-        return inspect.cleandoc(self.tool.desc or "")
+        return inspect.cleandoc(self.description or self.tool.desc or "")
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name.

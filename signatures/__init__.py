@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rlm_module.signatures.inputs import SandboxInput as SandboxInput
     from rlm_module.signatures.joining import JoinRecords as JoinRecords
     from rlm_module.signatures.joining import Pair as Pair
+    from rlm_module.signatures.sub_call import sub_call_prompt as sub_call_prompt
+    from rlm_module.signatures.sub_call import sub_call_signature as sub_call_signature
     from rlm_module.signatures.table import Table as Table
     from rlm_module.signatures.task import task_mark as task_mark
 
@@ -64,6 +66,8 @@ _HOMES = {
     "act_signature": "act",
     "extract_records": "extracting",
     "extract_signature": "extract",
+    "sub_call_prompt": "sub_call",
+    "sub_call_signature": "sub_call",
     "task_mark": "task",
 }
 

@@ -16,6 +16,8 @@ _PUBLIC = {
     "rlm_module.errors",
     "rlm_module.events",
     "rlm_module.journal",
+    "rlm_module.memory",
+    "rlm_module.optimizers",
     "rlm_module.sandbox.runtime",
     "rlm_module.signatures",
     # How folders and files are read, which the input types share with the command.
@@ -27,7 +29,7 @@ _GUESTS = {"rlm_module.sandbox.runtime": {"deno"}, "rlm_module.sandbox.prelude":
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
-    for folder in (PACKAGE, PACKAGE / "signatures"):  # a pattern alone does not follow the link
+    for folder in (PACKAGE, PACKAGE / "optimizers", PACKAGE / "signatures"):  # a pattern alone does not follow the link
         for path in sorted(folder.rglob("*.py")):
             yield ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"), path
 
@@ -58,8 +60,11 @@ def _in(*parts: str) -> list[str]:
     return [module for module in MODULES if _layer(module) in parts]
 
 
+# Parts that are built on the public API, and know nothing of each other.
+_ABOVE = ("memory", "optimizers")
+
 # The core is whatever has no rules of its own, so that a new module is held to the core's from its first day.
-_CORE = sorted({_layer(module) for module in MODULES} - {*_FOUNDATION, "signatures", "cli", ""})
+_CORE = sorted({_layer(module) for module in MODULES} - {*_FOUNDATION, "signatures", *_ABOVE, "cli", ""})
 
 
 def _own(names: set[str]) -> set[str]:
@@ -84,16 +89,21 @@ def test_the_core_knows_what_is_below_it(module: str) -> None:
     assert {_layer(name) for name in _own(_imports(MODULES[module]))} <= {*_FOUNDATION, "signatures", *_CORE}
 
 
-@pytest.mark.parametrize("module", _in("cli"))
-def test_the_command_uses_the_public_api(module: str) -> None:
-    inner = {name for name in _own(_imports(MODULES[module])) if _layer(name) != "cli"}
+@pytest.mark.parametrize("module", _in("cli", *_ABOVE))
+def test_what_is_built_on_the_package_uses_its_public_api(module: str) -> None:
+    inner = {name for name in _own(_imports(MODULES[module])) if _layer(name) != _layer(module)}
     assert inner <= _PUBLIC
+
+
+def test_optimizers_and_memory_do_not_know_each_other() -> None:
+    known = {m: {_layer(name) for name in _imports(MODULES[m])} & set(_ABOVE) - {_layer(m)} for m in _in(*_ABOVE)}
+    assert {module: others for module, others in known.items() if others} == {}
 
 
 def test_nobody_imports_the_command() -> None:
     assert [m for m in MODULES if _layer(m) != "cli" and "cli" in {_layer(n) for n in _own(_imports(MODULES[m]))}] == []
 
 
-@pytest.mark.parametrize("module", _in("signatures", *_CORE))
+@pytest.mark.parametrize("module", _in("signatures", *_ABOVE, *_CORE))
 def test_nobody_imports_the_folders_at_the_root_by_their_own_names(module: str) -> None:
     assert {name.split(".")[0] for name in _imports(MODULES[module])}.isdisjoint({"signatures", "optimizers"})

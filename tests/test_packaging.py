@@ -17,7 +17,7 @@ import sys
 from setuptools import build_meta
 print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
 """
-_SOURCES = ("rlm_module", "signatures", "pyproject.toml", "README.md", "LICENSE")
+_SOURCES = ("rlm_module", "optimizers", "signatures", "pyproject.toml", "README.md", "LICENSE")
 
 
 def _build(hook: str, tree: Path, into: Path) -> Path:
@@ -59,7 +59,8 @@ def test_the_wheel_adds_one_top_level_name(wheel: zipfile.ZipFile) -> None:
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> None:
     """Walking through the symlink, so that a folder missing from the explicit package list is noticed."""
-    tracked = {path for folder in ("rlm_module", "rlm_module/signatures") for path in (ROOT / folder).rglob("*")}
+    folders = ("rlm_module", "rlm_module/optimizers", "rlm_module/signatures")
+    tracked = {path for folder in folders for path in (ROOT / folder).rglob("*")}
     expected = {
         path.relative_to(ROOT).as_posix() for path in tracked if path.is_file() and "__pycache__" not in path.parts
     }
@@ -78,7 +79,8 @@ def test_the_wheel_installs_the_command_and_no_compiled_part(wheel: zipfile.ZipF
     assert str(wheel.filename).endswith("-py3-none-any.whl")
 
 
-def test_signatures_in_the_package_is_a_relative_link() -> None:
-    link = ROOT / "rlm_module" / "signatures"
+@pytest.mark.parametrize("name", ["optimizers", "signatures"])
+def test_a_folder_at_the_root_is_a_relative_link_in_the_package(name: str) -> None:
+    link = ROOT / "rlm_module" / name
     assert link.is_symlink()
-    assert link.readlink() == Path("../signatures")
+    assert link.readlink() == Path("..", name)

@@ -7,9 +7,10 @@ import signal
 
 import pytest
 
+from rlm_module.errors import SandboxError
 from rlm_module.sandbox.background import io_loop
 from tests.sandbox.host_script import host, wait_until_gone
-from tests.sandbox.repl import Repl
+from tests.sandbox.repl import PATIENCE, Repl
 from tests.sandbox.watch import is_alive
 
 _MOMENTS = {

@@ -1,0 +1,1 @@
+"""Compiling programs that hold RLMs: a metric, not a person, writes their instructions."""
