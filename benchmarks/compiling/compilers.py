@@ -44,9 +44,7 @@ def compiled_by(
     if compiler == "RLMGEPA":
         from rlm_module.optimizers import RLMGEPA
 
-        made = RLMGEPA(
-            metric, reflection_lm=reflection_lm, max_runs=cap, num_threads=1, seed=seed, show_progress=False
-        )
+        made = RLMGEPA(metric, reflection_lm=reflection_lm, max_runs=cap, num_threads=1, seed=seed, show_progress=False)
     else:
         # It looks at its limit between iterations only, so it has to stop an iteration early to stay within the cap.
         calls = cap - ITERATION + 1

@@ -47,8 +47,9 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.M)
 def sections(text: str) -> Iterator[Section]:
     """Whatever stands under a name, in any of the forms in which prompts are written."""
     headers = list(_FIELD.finditer(text))
-    for header, following in zip(headers, [*headers[1:], None], strict=True):
-        yield Section(header[1], text[header.end() : following.start() if following else None].strip())
+    ends = [*(header.start() for header in headers[1:]), len(text)]
+    for header, end in zip(headers, ends, strict=False):
+        yield Section(header[1], text[header.end() : end].strip())
     for tag in _TAG.finditer(text):
         yield Section(tag[1], tag[2].strip())
     for fence in _FENCE.finditer(text):
@@ -59,7 +60,7 @@ def sections(text: str) -> Iterator[Section]:
         yield Section(heading[2].strip(), text[heading.end() : end].strip())
 
 
-_CURRENT = re.compile(r"instruction|strategy|current|prompt", re.I)
+_CURRENT = re.compile(r"instruction|strategy|current|prompt|\btext\b", re.I)
 _OTHER = re.compile(r"example|record|feedback|new|improved|better|task is", re.I)
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 

@@ -21,6 +21,9 @@ from tests.fake_interpreter import FakeInterpreter
 Fault: TypeAlias = Literal["reader", "writer", "both"]
 PARTS = ("reader", "writer")
 FAULTS: tuple[Fault, ...] = ("reader", "writer", "both")
+CAP = 60
+"""Program runs of one compile: so few that whoever is at fault still is at the end."""
+
 _LEARNED = re.compile(r"^\s*- ((?:Always mind|Never leave out) the \w+)\.$", re.M)
 
 
@@ -56,7 +59,9 @@ class Faulty:
     def metric(self, world: World) -> Any:
         cases = world.cases()
 
-        def judged(example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> Any:
+        def judged(
+            example: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+        ) -> Any:
             case, answered = cases[example.case], str(getattr(prediction, "answer", "")).split()
             faults = [
                 f"What `{self.owner(number)}` did is wrong: {piece.symptom}."
@@ -80,6 +85,7 @@ class PairModel(TaskModel):
     def __init__(self, world: World, faulty: Faulty, cap: int | None = None) -> None:
         super().__init__(world, cap)
         self._faulty = faulty
+        self._handed_on: dict[str, int] = {}
 
     def _part(self, text: str) -> str:
         return "writer" if "handout" in text else "reader"
@@ -91,11 +97,17 @@ class PairModel(TaskModel):
         return [] if case.name in self._faulty.told else super()._shown(case, missing, place)
 
     def _answer(self, case: Case, part: str, missing: Sequence[Piece], text: str, harms: int) -> str:
-        """The reader hands on the words it is in charge of; the writer copies those and adds its own."""
+        """The reader hands on the words it is in charge of; the writer copies those, and what is too much, and adds its
+        own.
+        """
         words: list[str] = []
         for number, (piece, right) in enumerate(zip(case.needs, case.words, strict=True)):
             known = piece not in missing if self._faulty.owner(number) == part else right in text
             words.append(right if known else next(self._words))
+        if part == "reader":
+            self._handed_on[case.name] = harms
+        else:
+            harms += self._handed_on[case.name]
         field = "digest" if part == "reader" else "answer"
         return f"SUBMIT({field}={' '.join([*words, *self._too_many(harms)])!r})"
 
@@ -116,8 +128,12 @@ class Credit:
     writer: int
     blames: int
 
+    @property
+    def proposals(self) -> int:
+        return self.reader + self.writer
 
-def credited(compiler: Compiler, fault: Fault, seed: int, cap: int) -> Credit:
+
+def credited(compiler: Compiler, fault: Fault, seed: int, cap: int = CAP) -> Credit:
     """Compiles the pair and counts the proposals that were tried, by the RLM whose text they changed."""
     world = drawn(seed)
     splits = (world.training, world.validation)

@@ -27,7 +27,7 @@ class Cost:
         turns: The turns.
         seconds: Processor time of rendering and diagnosing. A run keeps its events in any case, so this is all that
             recording adds, but for an entry in a list.
-        difference: By how much a whole run was longer, in wall time, than one just before it that was not recorded.
+        difference: By how much a whole run was longer, in processor time, than one beside it that was not recorded.
     """
 
     turns: int
@@ -44,33 +44,42 @@ def costs(repeats: int) -> list[Cost]:
     """The cost at each length, lengths taking turns so that a drift of the machine meets all alike."""
     with silence():
         _recorded(TURNS[0])
-        samples = [{turns: _recorded(turns) for turns in TURNS} for _ in range(repeats)]
+        samples = [
+            {turns: _recorded(turns, is_plain_first=repeat % 2 == 0) for turns in TURNS} for repeat in range(repeats)
+        ]
     return [
         Cost(turns, tuple(sample[turns][0] for sample in samples), tuple(sample[turns][1] for sample in samples))
         for turns in TURNS
     ]
 
 
-def _recorded(turns: int) -> tuple[float, float]:
+def _recorded(turns: int, *, is_plain_first: bool = True) -> tuple[float, float]:
     """Seconds of recording a run, and by how many it was longer than one that was not."""
     from rlm_module.optimizers import records_of
 
     rlm = RLM("notes -> answer", max_iters=turns, max_llm_calls=turns, interpreter_factory=FakeInterpreter)
     inputs = {"notes": "A note. " * 500}
-    with dspy.context(lm=model(_Program(turns))):
-        began = time.perf_counter()
+
+    def plain() -> tuple[float, float]:
+        began = time.process_time()
         rlm(**inputs)
-        plain = time.perf_counter() - began
-        began = time.perf_counter()
+        return time.process_time() - began, 0.0
+
+    def recorded() -> tuple[float, float]:
+        began = time.process_time()
         with capture_runs() as runs:
             rlm(**inputs)
         before = time.thread_time()
         records = records_of(runs, inputs)
         seconds = time.thread_time() - before
-        recorded = time.perf_counter() - began
-    if len(records) != 1 or records[0].diagnosis.turns != turns:
-        raise RuntimeError(f"the record of {turns} turns tells of {[record.diagnosis.turns for record in records]}")
-    return seconds, recorded - plain
+        if len(records) != 1 or records[0].diagnosis.turns != turns:
+            raise RuntimeError(f"the record of {turns} turns tells of {[found.diagnosis.turns for found in records]}")
+        return time.process_time() - began, seconds
+
+    with dspy.context(lm=model(_Program(turns))):
+        sides = [plain, recorded] if is_plain_first else [recorded, plain]
+        took = {side: side() for side in sides}
+    return took[recorded][1], took[recorded][0] - took[plain][0]
 
 
 class _Program:

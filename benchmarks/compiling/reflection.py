@@ -49,7 +49,7 @@ class ReflectionModel:
             return self._blame(messages, fields)
         edited = self._edited(current, self._outside(current, text_of(messages)))
         self._own.append(edited)
-        others = {name: "The runs lack what the new text adds." for name in fields}
+        others = dict.fromkeys(fields, "The runs lack what the new text adds.")
         return in_form_asked(messages, {**others, wanted or "text": edited})
 
     def _outside(self, current: str, text: str) -> str:
@@ -84,7 +84,7 @@ class ReflectionModel:
         most = max(counts.values(), default=0)
         chosen = self._rng.choice([name for name in names if counts[name] == most])
         wanted = next((name for name in fields if _NAMED.search(name)), "name")
-        others = {name: "The runs show it." for name in fields}
+        others = dict.fromkeys(fields, "The runs show it.")
         return in_form_asked(messages, {**others, wanted: chosen})
 
 
