@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
     from rlm_module.optimizers.diagnosis import diagnose as diagnose
     from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
@@ -19,6 +20,7 @@ _HOMES = {
     "Diagnosis": "diagnosis",
     "Judged": "metrics",
     "Metric": "metrics",
+    "RLMBootstrap": "bootstrap",
     "RunRecord": "records",
     "diagnose": "diagnosis",
     "records_of": "records",

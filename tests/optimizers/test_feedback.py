@@ -6,7 +6,7 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import RLM, InputError
+from rlm_module import RLM, InputError, Sandbox
 from rlm_module.optimizers import trajectory_feedback
 from tests.fake_interpreter import FakeInterpreter
 from tests.optimizers.programs import TwoStep, exact, example, number_lm
@@ -150,7 +150,7 @@ def test_gepa_reflects_on_what_happened() -> None:
         metric=trajectory_feedback(exact), max_metric_calls=8, reflection_lm=ScriptedLM(reflect), num_threads=1, seed=0
     )
     with dspy.context(lm=number_lm(wrong=(1, 2, 3), slow=(1, 2, 3))):
-        gepa.compile(TwoStep(), trainset=[example(1), example(2)], valset=[example(3)])
+        gepa.compile(TwoStep(interpreter_factory=Sandbox), trainset=[example(1), example(2)], valset=[example(3)])
     assert shown
     assert "run of `reader`" in shown[0]
     assert "ZeroDivisionError" in shown[0]
