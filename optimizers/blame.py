@@ -182,7 +182,7 @@ def _trouble(found: Diagnosis) -> float:
 
 def _noted(owner: str, rollout: Rollout) -> float:
     """Whether the metric had something to say of this one alone."""
-    said = {name: note for name, note in rollout.notes.items() if note.strip()}
+    said = [name for name, note in rollout.notes.items() if note.strip()]
     return _NOTED if set(said) == {owner} else 0.0
 
 
