@@ -48,8 +48,8 @@ _KINDS = {
 }
 _REPL = (
     "The functions of the REPL, its tools, variables, limits and output types are told to the model elsewhere, anew "
-    "for each run. Do not restate them, name no function that the text or the records do not show, and state no numbers of "
-    "calls, turns or tokens."
+    "for each run. Do not restate them, name no function that the text or the records do not show, and state no "
+    "numbers of calls, turns or tokens."
 )
 
 
