@@ -6,8 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
     from rlm_module.optimizers.diagnosis import diagnose as diagnose
+    from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
+    from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
+    from rlm_module.optimizers.lineage import Candidate as Candidate
+    from rlm_module.optimizers.lineage import Compilation as Compilation
+    from rlm_module.optimizers.lineage import Dropped as Dropped
     from rlm_module.optimizers.metrics import Judged as Judged
     from rlm_module.optimizers.metrics import Metric as Metric
     from rlm_module.optimizers.records import RunRecord as RunRecord
@@ -15,13 +21,19 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.records import render as render
 
 _HOMES = {
+    "Candidate": "lineage",
+    "Compilation": "lineage",
     "Diagnosis": "diagnosis",
+    "Dropped": "lineage",
     "Judged": "metrics",
     "Metric": "metrics",
+    "RLMBootstrap": "bootstrap",
+    "RLMGEPA": "gepa",
     "RunRecord": "records",
     "diagnose": "diagnosis",
     "records_of": "records",
     "render": "records",
+    "trajectory_feedback": "feedback",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
