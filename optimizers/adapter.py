@@ -17,6 +17,7 @@ from rlm_module.optimizers.pool import Pool, Step
 from rlm_module.optimizers.proposing import Brief, Proposer, same
 from rlm_module.optimizers.pruning import learned, without
 from rlm_module.optimizers.rollouts import Rollout, Rollouts
+from rlm_module.optimizers.runner import FAILED
 from rlm_module.optimizers.stopping import Exhausted, Stopper
 
 _VARIANTS = 5
@@ -219,4 +220,6 @@ def _check(rollouts: Sequence[Rollout]) -> None:
     if all(rollout.failed == "metric" for rollout in rollouts):
         raise InputError(f"The metric gave no score for any of the first {len(rollouts)} runs: {faults[0]}")
     if all(rollout.failed == "program" and not rollout.records for rollout in rollouts):
-        raise InputError(f"The program failed on each of the first {len(rollouts)} examples: {faults[0]}")
+        raise InputError(
+            f"The program failed on each of the first {len(rollouts)} examples: {faults[0].removeprefix(FAILED)}"
+        )

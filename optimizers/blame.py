@@ -20,6 +20,7 @@ _NOTED = 2.0
 _QUOTE_CHARS = 12
 _QUOTE = re.compile(r"([`'\"])([^`'\"\n]{3,200})\1")
 _ASKED_CHARS, _ASKED_EXAMPLES, _FEEDBACK_CHARS = 6_000, 3, 1_500
+_ALWAYS = ("strategy", "predictor")
 _GENERIC = {"StringSignature", "Signature"}
 
 
@@ -72,12 +73,10 @@ class Blame:
         failed = [rollout for rollout in trajectories if not self._is_perfect(rollout.score)]
         passed = [rollout for rollout in trajectories if self._is_perfect(rollout.score)]
         usable = {owner: parts for owner in self._components.owners if (parts := self._usable(owner, failed))}
-        owners = self._ranked(list(usable) or self._components.owners, failed, passed)
-        self.ranking = [
-            part.name
-            for owner in owners
-            for part in sorted(usable.get(owner) or self._components.of(owner)[:1], key=self._waited)
-        ]
+        if not usable and not any(rollout.records or rollout.steps for rollout in failed):
+            usable = self._that_always_act()  # the program failed before anybody's work could be seen
+        owners = self._ranked(list(usable), failed, passed)
+        self.ranking = [part.name for owner in owners for part in sorted(usable[owner], key=self._waited)]
         return self.ranking[:1]
 
     def proposed(self, name: str) -> None:
@@ -94,6 +93,11 @@ class Blame:
         if not records and not any(owner in rollout.steps for rollout in failed):
             return []
         return [part for part in self._components.of(owner) if _came_up(part, records)]
+
+    def _that_always_act(self) -> dict[str, list[Component]]:
+        found = {owner: self._components.of(owner) for owner in self._components.owners}
+        acting = {owner: [part for part in parts if part.kind in _ALWAYS] for owner, parts in found.items()}
+        return {owner: parts for owner, parts in acting.items() if parts}
 
     def _ranked(self, owners: list[str], failed: Sequence[Rollout], passed: Sequence[Rollout]) -> list[str]:
         """Owners, the one to blame first; those of equal evidence in the order in which they last had their turn."""

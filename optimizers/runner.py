@@ -16,6 +16,7 @@ from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.records import RunRecord, records_of
 from rlm_module.optimizers.rollouts import BROKE, Rollout
 
+FAILED = "The program failed on this example: "
 _INPUT_CHARS, _ANSWER_CHARS, _STEP_CHARS, _FEEDBACK_CHARS, _ERROR_CHARS = 600, 2_000, 6_000, 6_000, 600
 
 
@@ -48,7 +49,7 @@ class Runner:
             except dspy.LMNotConfiguredError as error:
                 raise InputError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or set one.") from error
             except Exception as error:
-                fault = f"The program failed on this example: {_described(error)}"
+                fault = f"{FAILED}{_described(error)}"
                 failed = BROKE if _is_broke(error) else "program"
             trace = list(dspy.settings.trace or [])
         seconds, records = time.monotonic() - began, records_of(runs, inputs)

@@ -161,9 +161,13 @@ def test_tools_and_sub_calls_are_changed_where_they_were_used() -> None:
     chosen = {_chosen(blame, [_rollout({"writer": used})]) for _ in range(6)}
     assert chosen == {"writer.tools.lookup", "writer.sub_calls"}
     unused = _record("writer", "b", diagnosis=_diagnosis(sub_calls=0))
-    assert not _blame(_silent, ("tools", "sub_calls"))(None, [_rollout({"writer": unused})], [0.0], 0, {}) == [
-        "writer.sub_calls"
-    ]
+    assert blame(None, [_rollout({"writer": unused})], [0.0], 0, {}) == []
+
+
+def test_where_nobody_came_to_act_any_strategy_may_change() -> None:
+    blame = _blame(_silent)
+    chosen = {_chosen(blame, [Rollout(score=0.0, fault="The program failed.")]) for _ in range(4)}
+    assert chosen == {"reader.strategy", "writer.strategy"}
 
 
 def test_who_did_not_run_is_not_to_blame() -> None:
