@@ -51,18 +51,20 @@ process, alike for all arms, so seconds are those of the optimizers and of the R
 - proposals: texts with which an RLM ran for the first time, in compiles of {pair.CAP} runs of a program of two RLMs.
 - recording: processor time of rendering and diagnosing a run of so many turns, each with a sub-call."""
 
+Measure: TypeAlias = "Callable[[Sequence[str], int, int], Results]"
 Job: TypeAlias = "tuple[str, Callable[..., Any], tuple[Any, ...]]"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, measure: Measure | None = None) -> int:
     """Measures, prints, and returns the exit status: 1 where a figure was missed.
 
     Args:
         arguments: The command line; default: that of the process.
+        measure: Measures what is chosen, with so many seeds, on so many processes; default: `measured`.
     """
     options = _parse(arguments)
     began = time.monotonic()
-    results = measured(options.only or NAMES, options.seeds, options.processes)
+    results = (measure or measured)(options.only or NAMES, options.seeds, options.processes)
     _report(results, options, time.monotonic() - began)
     return 1 if results.faults or not all(figure.is_reached for figure in results.figures()) else 0
 

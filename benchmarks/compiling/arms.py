@@ -137,5 +137,6 @@ def check_default(world: World, program: dspy.Module) -> None:
         ValueError: If one does.
     """
     for name, predictor in program.named_predictors():
-        if world.held(predictor.signature.instructions) or world.harmful(predictor.signature.instructions):
+        text = str(getattr(predictor.signature, "instructions", ""))
+        if world.held(text) or world.harmful(text):
             raise ValueError(f"The instructions of {name} hold what is yet to be learned.")

@@ -132,7 +132,7 @@ def arms_table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
         "reflection calls": lambda outcome: outcome.reflections,
         "seconds": lambda outcome: outcome.seconds,
     }
-    lines = [("arm", *columns, f"reached {ENOUGH}")]
+    lines: list[tuple[str, ...]] = [("arm", *columns, f"reached {ENOUGH}")]
     for name, found in outcomes.items():
         reached = sum(outcome.to_enough is not None for outcome in found)
         cells = (_spread([value(outcome) for outcome in found]) for value in columns.values())
@@ -147,7 +147,7 @@ def figures_table(figures: Sequence[Figure]) -> str:
 
 def credits_table(credits: Mapping[str, Sequence[Credit]]) -> str:
     """Whose text proposals changed, by who was at fault."""
-    lines = [("optimizer", "at fault", "proposals", "reader's", "writer's", "asked who")]
+    lines: list[tuple[str, ...]] = [("optimizer", "at fault", "proposals", "reader's", "writer's", "asked who")]
     for title, found in credits.items():
         for fault in FAULTS:
             some = [credit for credit in found if credit.fault == fault]
