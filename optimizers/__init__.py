@@ -6,10 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
+    from rlm_module.optimizers.diagnosis import diagnose as diagnose
     from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
     from rlm_module.optimizers.lineage import Candidate as Candidate
     from rlm_module.optimizers.lineage import Compilation as Compilation
     from rlm_module.optimizers.lineage import Dropped as Dropped
+    from rlm_module.optimizers.metrics import Judged as Judged
+    from rlm_module.optimizers.metrics import Metric as Metric
+    from rlm_module.optimizers.records import RunRecord as RunRecord
+    from rlm_module.optimizers.records import records_of as records_of
+    from rlm_module.optimizers.records import render as render
     from rlm_module.optimizers.report import report_html as report_html
     from rlm_module.optimizers.report import write_report as write_report
     from rlm_module.optimizers.saving import Measured as Measured
@@ -24,13 +31,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "Candidate": "lineage",
     "Compilation": "lineage",
+    "Diagnosis": "diagnosis",
     "Dropped": "lineage",
+    "Judged": "metrics",
     "Measured": "saving",
+    "Metric": "metrics",
     "Provenance": "saving",
     "RLMGEPA": "gepa",
+    "RunRecord": "records",
     "SavedProgram": "saving",
     "data_hash": "saving",
+    "diagnose": "diagnosis",
     "read_saved": "saving",
+    "records_of": "records",
+    "render": "records",
     "report_html": "report",
     "save_compiled": "saving",
     "versions": "saving",
