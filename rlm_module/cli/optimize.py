@@ -103,3 +103,120 @@ def _optimize(source: str, data: Path, options: Options) -> None:
         elif dspy.settings.lm is None:
             raise InputError(f"No model is named: give -m, or call dspy.configure in {source.rpartition(':')[0]}.")
         _compile(program, metric, parts, options)
+
+
+def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> None:
+    """Compiles, measures, and saves what was found, also where it was stopped on the way."""
+    from rlm_module.optimizers import save_compiled, write_report
+
+    compiled = _compiled(program, metric, parts, options)
+    provenance = _provenance(compiled, parts, options)
+    save_compiled(compiled, options.save, provenance)  # what was paid for is safe before more is spent
+    compilation = getattr(compiled, "compilation", None)
+    if options.report is not None and compilation is not None:
+        write_report(compilation, options.report, f"{options.save.stem}: compiled with {options.optimizer}")
+        note(f"The report is in {options.report}.")
+    validation = provenance.validation
+    note(f"Saved in {options.save}{f', validation score {validation.score:.3g}' if validation else ''}.")
+    if parts.held_out:
+        measured = _measured(compiled, parts.held_out, metric, options)
+        save_compiled(compiled, options.save, provenance.model_copy(update={"held_out": measured}))
+        note(f"Held-out score: {measured.score:.3g} over {measured.examples} examples.")
+
+
+def _compiled(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> dspy.Module:
+    from rlm_module.optimizers import RLMGEPA, RLMBootstrap
+
+    if options.optimizer == "bootstrap":
+        bootstrap = RLMBootstrap(metric, max_runs=options.max_runs, num_threads=options.threads)
+        return bootstrap.compile(program, trainset=parts.train)
+    gepa = RLMGEPA(
+        metric,
+        reflection_lm=named_model(options.reflection_model) if options.reflection_model else None,
+        max_runs=options.max_runs,
+        max_cost_usd=options.max_cost,
+        patience=options.patience,
+        num_threads=options.threads,
+        run_dir=options.run_dir,
+        seed=options.seed,
+        **({"learn": options.learn} if options.learn else {}),
+    )
+    return gepa.compile(program, trainset=parts.train, valset=parts.validation)
+
+
+def _provenance(compiled: dspy.Module, parts: Split, options: Options) -> Provenance:
+    from rlm_module.optimizers import Measured, Provenance, data_hash, versions
+
+    compilation = getattr(compiled, "compilation", None)
+    best = compilation.candidates[compilation.best] if compilation is not None else None
+    return Provenance(
+        optimizer=options.optimizer,
+        versions=versions(),
+        models=_models(compiled, options),
+        data_hash=data_hash([*parts.train, *parts.validation, *parts.held_out]),
+        runs=compilation.runs if compilation is not None else len(parts.train),
+        cost_usd=compilation.cost_usd if compilation is not None else None,
+        validation=None
+        if best is None
+        else Measured(
+            examples=len(best.scores),
+            score=best.score,
+            cost_usd=None if best.cost_usd is None else best.cost_usd * len(best.scores),
+        ),
+    )
+
+
+def _models(program: dspy.Module, options: Options) -> dict[str, str]:
+    """Names of the LMs, by predictor where one has an LM of its own."""
+    import dspy
+
+    from rlm_module import RLM
+
+    found = {"default": dspy.settings.lm, "reflection": options.reflection_model}
+    found |= {name: predictor.lm for name, predictor in program.named_predictors()}
+    found |= {f"{name}.sub_lm": m.sub_lm for name, m in program.named_sub_modules(RLM)}
+    return {name: str(getattr(lm, "model", lm)) for name, lm in found.items() if lm is not None}
+
+
+def _measured(program: dspy.Module, examples: list[dspy.Example], metric: Callable[..., Any], options: Options) -> Any:
+    from rlm_module.optimizers import measure
+
+    return measure(program, examples, metric, num_threads=options.threads)
+
+
+def _program(source: str) -> dspy.Module:
+    import dspy
+
+    place = split_source(source)
+    if place is None:
+        raise InputError(f"{source!r} names no program; write it as file.py:name")
+    found = load_attribute(*place)
+    if callable(found) and not isinstance(found, dspy.Module):
+        try:
+            found = found()
+        except Exception as error:  # whatever the user's own code raises
+            raise InputError(f"{source} cannot be made ({type(error).__name__}: {error}); mend it first") from error
+    if not isinstance(found, dspy.Module):
+        raise InputError(f"{source} is a {type(found).__name__}, not a dspy.Module; name a program or what makes one")
+    return found
+
+
+def _metric(name: str, source: str) -> Callable[..., Any]:
+    if name == _EXACT:
+        return _is_exact
+    place = split_source(name) or (Path(source.rpartition(":")[0]), name)
+    found = load_attribute(*place)
+    if not callable(found):
+        raise InputError(f"the metric {name} cannot be called; name a function of an example and a prediction")
+    return found
+
+
+def _is_exact(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
+    """The share of the labels that the prediction equals; texts are compared without case and outer space."""
+    labels = dict(example.labels().items())
+    same = [_plain(value) == _plain(getattr(prediction, name, None)) for name, value in labels.items()]
+    return sum(same) / len(same) if same else 0.0
+
+
+def _plain(value: Any) -> Any:
+    return " ".join(value.split()).casefold() if isinstance(value, str) else value
