@@ -9,8 +9,7 @@ from typing import Any
 import dspy
 from dspy.teleprompt import Teleprompter
 
-LEARNABLE = ("strategy", "extract", "tools", "sub_calls")
-"""Texts of an RLM that may be learned; instructions of plain predictors beside it always are."""
+from rlm_module.optimizers.study import Study
 
 
 class RLMGEPA(Teleprompter):
@@ -86,4 +85,5 @@ class RLMGEPA(Teleprompter):
         Raises:
             InputError: If the program, the examples or an option cannot be used.
         """
-        raise NotImplementedError
+        study = Study(self, student, trainset, valset)
+        return study.run()

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-Role = Literal["root", "sub", "child", "extract", "tool"]
-"""What an LM call is for: turns of the root, sub-calls, turns of child RLMs, drawing up an answer, or a tool."""
+Role = Literal["root", "sub", "child", "extract", "tool", "other"]
+"""What an LM call is for: turns of the root, sub-calls, turns of child RLMs, drawing up an answer, a tool, or something
+outside of any run that shares a budget with runs."""
 TerminationReason = Literal[
     "submitted", "max_iters", "budget:cost", "budget:tokens", "budget:seconds", "budget:calls", "error", "cancelled"
 ]

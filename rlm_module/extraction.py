@@ -102,7 +102,7 @@ class Extraction:
         if trajectory:
             logger.warning("The run ends here, since %s; the answer is drawn up from what was found.", limit)
             return (yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory))
-        if limit.limit in ("cost", "tokens"):
+        if limit.limit in ("cost", "tokens") and not limit.is_shared:
             raise InputError(
                 "The budget is too small for one turn of the root LM; raise it, or lower its root_tokens or the LM's "
                 "max_tokens, since the longest reply has to fit."

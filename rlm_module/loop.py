@@ -136,7 +136,7 @@ class TurnLoop:
         last = " This is the last one: SUBMIT the best answer you have." if turn == self.max_iters else ""
         lost, self._lost = ", ".join(self._lost), []
         gone = f" The run was resumed; gone are the variables of interrupted cells: {lost}." if lost else ""
-        return f"[Turn {turn} of {self.max_iters}.{last}{calls}{little_left(self.tree, self.node)}{gone}]"
+        return f"[Turn {turn} of {self.max_iters}.{last}{calls}{little_left(self.tree)}{gone}]"
 
     def _act(self, turn: int, request: str) -> Steps[tuple[str, _Action]]:
         """Asks for a turn; also tells what was asked in the end, which is less where it was too much."""
