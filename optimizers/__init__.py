@@ -6,8 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
     from rlm_module.optimizers.diagnosis import diagnose as diagnose
+    from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
     from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
     from rlm_module.optimizers.lineage import Candidate as Candidate
     from rlm_module.optimizers.lineage import Compilation as Compilation
@@ -37,6 +39,7 @@ _HOMES = {
     "Measured": "saving",
     "Metric": "metrics",
     "Provenance": "saving",
+    "RLMBootstrap": "bootstrap",
     "RLMGEPA": "gepa",
     "RunRecord": "records",
     "SavedProgram": "saving",
@@ -47,6 +50,7 @@ _HOMES = {
     "render": "records",
     "report_html": "report",
     "save_compiled": "saving",
+    "trajectory_feedback": "feedback",
     "versions": "saving",
     "write_report": "report",
 }
