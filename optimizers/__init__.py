@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.lineage import Candidate as Candidate
     from rlm_module.optimizers.lineage import Compilation as Compilation
     from rlm_module.optimizers.lineage import Dropped as Dropped
+    from rlm_module.optimizers.measuring import measure as measure
     from rlm_module.optimizers.metrics import Judged as Judged
     from rlm_module.optimizers.metrics import Metric as Metric
     from rlm_module.optimizers.records import RunRecord as RunRecord
@@ -45,6 +46,7 @@ _HOMES = {
     "SavedProgram": "saving",
     "data_hash": "saving",
     "diagnose": "diagnosis",
+    "measure": "measuring",
     "read_saved": "saving",
     "records_of": "records",
     "render": "records",

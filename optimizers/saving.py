@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def data_hash(examples: Iterable[Mapping[str, Any]]) -> str:
+def data_hash(examples: Iterable[dspy.Example]) -> str:
     """SHA-256 over examples in their order, in hexadecimal; values that are no JSON count as their text."""
     digest = hashlib.sha256()
     for example in examples:

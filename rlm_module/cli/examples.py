@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlm_module.errors import InputError
 
@@ -114,7 +114,8 @@ def _inputs(program: dspy.Module) -> tuple[list[str], set[str] | None]:
     fields = getattr(getattr(program, "signature", None), "input_fields", None)
     if fields is not None:
         return [name for name, field in fields.items() if field.is_required()], set(fields)
-    parameters = inspect.signature(program.forward).parameters.values()
+    kind: Any = type(program)
+    parameters = [*inspect.signature(kind.forward).parameters.values()][1:]
     named = [one for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
     takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
     return [one.name for one in named if one.default is one.empty], None if takes_any else {one.name for one in named}

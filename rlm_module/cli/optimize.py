@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rlm_module.cli.examples import read_examples, split
+from rlm_module.cli.examples import Split, read_examples, split
 from rlm_module.cli.exits import reported_failures
 from rlm_module.cli.models import named_model
+from rlm_module.cli.program import EXACT, load_metric, load_program
 from rlm_module.cli.recorded import note
 from rlm_module.errors import InputError
 
 if TYPE_CHECKING:
-    pass
+    import dspy
 
-_EXACT = "exact"
+    from rlm_module.optimizers import Measured, Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Options:
 @click.command()
 @click.argument("program", metavar="FILE.py:NAME")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--metric", required=True, help=f"FILE.py:NAME, a name in the program's file, or '{_EXACT}'.")
+@click.option("--metric", required=True, help=f"FILE.py:NAME, a name in the program's file, or '{EXACT}'.")
 @click.option("--optimizer", type=click.Choice(["gepa", "bootstrap"]), default="gepa", show_default=True)
 @click.option("--save", required=True, type=click.Path(path_type=Path), help="Where the compiled program goes (.json).")
 @click.option("--validation", type=click.Path(path_type=Path), help="Examples to choose by, else a quarter of DATA.")
@@ -62,7 +64,9 @@ class Options:
     "--learn",
     multiple=True,
     type=click.Choice(["strategy", "extract", "tools", "sub_calls"]),
-    help="What gepa may change; may be given more than once. Default: strategy and extract.",
+    default=["strategy", "extract"],
+    show_default=True,
+    help="What gepa may change of RLMs; may be given more than once.",
 )
 @click.option("--threads", type=click.IntRange(1), default=4, show_default=True, help="Program runs at once.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Keeps what was paid for, to go on after a stop.")
@@ -88,8 +92,8 @@ def _optimize(source: str, data: Path, options: Options) -> None:
 
     if options.save.suffix != ".json":
         raise InputError(f"--save {options.save} must end in .json")
-    program = _program(source)
-    metric = _metric(options.metric, source)
+    program = load_program(source)
+    metric = load_metric(options.metric, source)
     names = tuple(name.strip() for name in options.inputs.split(",") if name.strip())
     first, chosen_by, kept = (
         None if path is None else read_examples(path, program, names)
@@ -107,7 +111,7 @@ def _optimize(source: str, data: Path, options: Options) -> None:
 
 def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> None:
     """Compiles, measures, and saves what was found, also where it was stopped on the way."""
-    from rlm_module.optimizers import save_compiled, write_report
+    from rlm_module.optimizers import measure, save_compiled, write_report
 
     compiled = _compiled(program, metric, parts, options)
     provenance = _provenance(compiled, parts, options)
@@ -119,7 +123,7 @@ def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, opt
     validation = provenance.validation
     note(f"Saved in {options.save}{f', validation score {validation.score:.3g}' if validation else ''}.")
     if parts.held_out:
-        measured = _measured(compiled, parts.held_out, metric, options)
+        measured: Measured = measure(compiled, parts.held_out, metric, num_threads=options.threads)
         save_compiled(compiled, options.save, provenance.model_copy(update={"held_out": measured}))
         note(f"Held-out score: {measured.score:.3g} over {measured.examples} examples.")
 
@@ -139,7 +143,7 @@ def _compiled(program: dspy.Module, metric: Callable[..., Any], parts: Split, op
         num_threads=options.threads,
         run_dir=options.run_dir,
         seed=options.seed,
-        **({"learn": options.learn} if options.learn else {}),
+        learn=options.learn,
     )
     return gepa.compile(program, trainset=parts.train, valset=parts.validation)
 
@@ -174,49 +178,5 @@ def _models(program: dspy.Module, options: Options) -> dict[str, str]:
 
     found = {"default": dspy.settings.lm, "reflection": options.reflection_model}
     found |= {name: predictor.lm for name, predictor in program.named_predictors()}
-    found |= {f"{name}.sub_lm": m.sub_lm for name, m in program.named_sub_modules(RLM)}
+    found |= {f"{name}.sub_lm": rlm.sub_lm for name, rlm in program.named_sub_modules() if isinstance(rlm, RLM)}
     return {name: str(getattr(lm, "model", lm)) for name, lm in found.items() if lm is not None}
-
-
-def _measured(program: dspy.Module, examples: list[dspy.Example], metric: Callable[..., Any], options: Options) -> Any:
-    from rlm_module.optimizers import measure
-
-    return measure(program, examples, metric, num_threads=options.threads)
-
-
-def _program(source: str) -> dspy.Module:
-    import dspy
-
-    place = split_source(source)
-    if place is None:
-        raise InputError(f"{source!r} names no program; write it as file.py:name")
-    found = load_attribute(*place)
-    if callable(found) and not isinstance(found, dspy.Module):
-        try:
-            found = found()
-        except Exception as error:  # whatever the user's own code raises
-            raise InputError(f"{source} cannot be made ({type(error).__name__}: {error}); mend it first") from error
-    if not isinstance(found, dspy.Module):
-        raise InputError(f"{source} is a {type(found).__name__}, not a dspy.Module; name a program or what makes one")
-    return found
-
-
-def _metric(name: str, source: str) -> Callable[..., Any]:
-    if name == _EXACT:
-        return _is_exact
-    place = split_source(name) or (Path(source.rpartition(":")[0]), name)
-    found = load_attribute(*place)
-    if not callable(found):
-        raise InputError(f"the metric {name} cannot be called; name a function of an example and a prediction")
-    return found
-
-
-def _is_exact(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
-    """The share of the labels that the prediction equals; texts are compared without case and outer space."""
-    labels = dict(example.labels().items())
-    same = [_plain(value) == _plain(getattr(prediction, name, None)) for name, value in labels.items()]
-    return sum(same) / len(same) if same else 0.0
-
-
-def _plain(value: Any) -> Any:
-    return " ".join(value.split()).casefold() if isinstance(value, str) else value

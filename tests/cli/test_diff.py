@@ -7,6 +7,7 @@ from pathlib import Path
 import dspy
 import pytest
 from click.testing import CliRunner, Result
+from dspy.signatures import make_signature
 
 from rlm_module import RLM
 from rlm_module.cli.main import rlm
@@ -19,7 +20,7 @@ class _Program(dspy.Module):
         super().__init__()
         self.reader = RLM("q -> answer")
         self.reader.generate_action.signature = self.reader.generate_action.signature.with_instructions(strategy)
-        self.asker = dspy.Predict(dspy.Signature("q -> search", question))
+        self.asker = dspy.Predict(make_signature("q -> search", question))
 
 
 def _diff(*paths: Path) -> Result:

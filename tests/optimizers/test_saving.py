@@ -76,6 +76,6 @@ def test_another_file_is_refused_in_one_sentence(tmp_path: Path, text: str) -> N
 
 
 def test_the_hash_depends_on_values_and_order_and_on_nothing_else() -> None:
-    one, two = {"q": "a", "answer": 1}, {"q": "b", "answer": 2}
-    assert data_hash([one, two]) == data_hash([{"answer": 1, "q": "a"}, two])
+    one, two = dspy.Example(q="a", answer=1), dspy.Example(q="b", answer=2)
+    assert data_hash([one, two]) == data_hash([dspy.Example(answer=1, q="a"), two])
     assert len({data_hash([one, two]), data_hash([two, one]), data_hash([one]), data_hash([])}) == 4

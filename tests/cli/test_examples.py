@@ -1,4 +1,4 @@
-"""Examples of `rlm optimize`: which of their fields are inputs, how one file is divided, and what is wrong with a file."""
+"""Examples of `rlm optimize`: what of them is input, how a file is divided, and what is wrong with one."""
 
 from __future__ import annotations
 
