@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rlm_module.ledger import UsageReport as UsageReport
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.optimizers import thaw as thaw
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
@@ -43,6 +44,7 @@ _HOMES = {
     "concurrent": "tools",
     "replay_run": "resuming",
     "score_run": "journal",
+    "thaw": "optimizers",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
