@@ -12,10 +12,10 @@ ProgramT = TypeVar("ProgramT", bound=dspy.Module)
 def thaw(program: ProgramT) -> ProgramT:
     """Lets `save`, `set_lm` and optimizers see all of a program again.
 
-    BootstrapFewShot, random search over it and BetterTogether mark what they return as compiled. A program that holds
-    it then hides it from its own `named_parameters()`: saving the program silently loses what was learned, and compiling
-    the program passes it by. Call this on whatever they return, before it becomes a part of something; and on a program
-    that holds such parts, also on one that was loaded whole, before it is saved.
+    BootstrapFewShot, random search over it and BetterTogether mark what they return as compiled. A program that it
+    becomes a part of then hides it from its own `named_parameters()`: saving the program silently loses what was
+    learned, and compiling the program passes it by. Call this on what they return, or on the program that holds it,
+    before that is saved; also on one that was loaded whole.
 
     Args:
         program: Mended in place, with every module in it, however deep in lists and dicts.
@@ -24,5 +24,5 @@ def thaw(program: ProgramT) -> ProgramT:
         The same program.
     """
     for _, module in program.named_sub_modules(dspy.Module):
-        module._compiled = False
+        vars(module)["_compiled"] = False
     return program

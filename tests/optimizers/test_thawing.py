@@ -30,7 +30,7 @@ class Nest(dspy.Module):
     def __init__(self, *parts: dspy.Module) -> None:
         super().__init__()
         self.parts = [Program(part) for part in parts[:1]]
-        self.named = {"last": part for part in parts[1:]}
+        self.named = {"last": parts[-1]}
 
 
 def _rlm() -> RLM:
@@ -68,7 +68,7 @@ def test_thawed_it_is_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_thawed_it_is_compiled_further() -> None:
-    program = Program(_compiled())
+    program: Any = Program(_compiled())
     lm = ScriptedLM()
     program.set_lm(lm)
     assert program.reader.generate_action.lm is None  # frozen, so it is passed by
