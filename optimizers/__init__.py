@@ -6,9 +6,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
+    from rlm_module.optimizers.diagnosis import diagnose as diagnose
+    from rlm_module.optimizers.metrics import Judged as Judged
+    from rlm_module.optimizers.metrics import Metric as Metric
+    from rlm_module.optimizers.records import RunRecord as RunRecord
+    from rlm_module.optimizers.records import records_of as records_of
+    from rlm_module.optimizers.records import render as render
     from rlm_module.optimizers.thawing import thaw as thaw
 
 _HOMES = {
+    "Diagnosis": "diagnosis",
+    "Judged": "metrics",
+    "Metric": "metrics",
+    "RunRecord": "records",
+    "diagnose": "diagnosis",
+    "records_of": "records",
+    "render": "records",
     "thaw": "thawing",
 }
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rlm_module.runs import Run as Run
     from rlm_module.runs import RunPrediction as RunPrediction
     from rlm_module.runs import capture_runs as capture_runs
+    from rlm_module.runs import traced_runs as traced_runs
     from rlm_module.tools import concurrent as concurrent
 
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
@@ -45,6 +46,7 @@ _HOMES = {
     "replay_run": "resuming",
     "score_run": "journal",
     "thaw": "optimizers",
+    "traced_runs": "runs",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
