@@ -1,4 +1,4 @@
-"""The two predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
+"""The predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from rlm_module.accounts import current_account
 from rlm_module.adapters import current_adapter, demo_turns, outputs_adapter, turn_adapter
 from rlm_module.errors import InputError
+from rlm_module.signatures.compact import Compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,21 @@ class ActPredict(LearnedPredict):
 
     def _plain_demos(self) -> list[dict[str, Any]]:
         return list(demo_turns(self.demos))
+
+
+class CompactPredict(LearnedPredict):
+    """Sums up older turns of a run. It is no part of a program: neither optimizers nor streams see what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(Compact)
+
+    def forward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return super().forward(**kwargs)
+
+    async def aforward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return await super().aforward(**kwargs)
 
 
 class ExtractPredict(LearnedPredict):
