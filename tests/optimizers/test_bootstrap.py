@@ -126,11 +126,12 @@ def test_a_metric_with_feedback_serves_too() -> None:
     assert _firsts(compiled.reader) == ["Number 2."]
 
 
+@pytest.mark.parametrize("wrap", [lambda metric: metric, trajectory_feedback])
 @pytest.mark.parametrize(("count", "runs"), [(2, 2), (9, 3)])
-def test_a_metric_that_never_judges_ends_the_compile_soon(count: int, runs: int) -> None:
+def test_a_metric_that_never_judges_ends_the_compile_soon(count: int, runs: int, wrap: Any) -> None:
     lm = number_lm()
     with pytest.raises(InputError, match=f"none of {runs} predictions. The metric returned None"):
-        _compiled([example(number) for number in range(1, count + 1)], lm, lambda gold, pred: None)
+        _compiled([example(number) for number in range(1, count + 1)], lm, wrap(lambda gold, pred: None))
     assert len(lm.requests) == 4 * runs
 
 
