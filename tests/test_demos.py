@@ -58,6 +58,13 @@ def test_a_run_becomes_a_demonstration() -> None:
     assert "of 9" not in json.dumps(demo)
 
 
+def test_turns_of_child_rlms_are_no_part_of_it() -> None:
+    demo = _gathered(
+        "print(rlm_query('why?', context='c'))", "SUBMIT(answer='child')", "SUBMIT(answer='x')", max_depth=2
+    )
+    assert [step["code"] for step in demo["turns"]] == ["print(rlm_query('why?', context='c'))", "SUBMIT(answer='x')"]
+
+
 def test_a_run_that_submitted_nothing_is_none() -> None:
     with dspy.context(lm=ScriptedLM([turn("print(1)"), fields(answer="x")])), capture_runs() as runs:
         assert _rlm(max_iters=1)(context="c", query="q").answer == "x"
