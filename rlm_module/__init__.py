@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rlm_module.runs import Run as Run
     from rlm_module.runs import RunPrediction as RunPrediction
     from rlm_module.runs import capture_runs as capture_runs
+    from rlm_module.runs import traced_runs as traced_runs
     from rlm_module.shared_budget import Spent as Spent
     from rlm_module.shared_budget import spending as spending
     from rlm_module.tools import concurrent as concurrent
@@ -49,6 +50,7 @@ _HOMES = {
     "replay_run": "resuming",
     "score_run": "journal",
     "spending": "shared_budget",
+    "traced_runs": "runs",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
