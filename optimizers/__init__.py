@@ -6,8 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.diagnosis import Diagnosis as Diagnosis
     from rlm_module.optimizers.diagnosis import diagnose as diagnose
+    from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
     from rlm_module.optimizers.metrics import Judged as Judged
     from rlm_module.optimizers.metrics import Metric as Metric
     from rlm_module.optimizers.records import RunRecord as RunRecord
@@ -19,11 +21,13 @@ _HOMES = {
     "Diagnosis": "diagnosis",
     "Judged": "metrics",
     "Metric": "metrics",
+    "RLMBootstrap": "bootstrap",
     "RunRecord": "records",
     "diagnose": "diagnosis",
     "records_of": "records",
     "render": "records",
     "thaw": "thawing",
+    "trajectory_feedback": "feedback",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

@@ -41,7 +41,8 @@ class Metric:
     """A metric of two, three, five or six parameters, as dspy's optimizers take them, behind one call.
 
     The parameters are `(example, prediction, trace, pred_name, pred_trace, program_trace)`. Parameters that have a
-    default of their own other than None, such as a threshold, keep it.
+    default of their own other than None, such as a threshold, keep it. A metric without `pred_name` is given no trace
+    where a predictor is named.
 
     Args:
         metric: It. It may return a number, a bool, or a `dspy.Prediction` or mapping with `score` and, if it likes,
@@ -51,6 +52,7 @@ class Metric:
     def __init__(self, metric: Callable[..., Any]) -> None:
         self.metric = metric
         self._positions, self._keywords = _taken(metric)
+        self._takes_predictor = self._positions > 3 or "pred_name" in self._keywords
         self._has_told_of_bool = False
 
     def judge(
@@ -70,7 +72,9 @@ class Metric:
             predictor: The name of the predictor that feedback is asked for.
             predictor_trace: That predictor's part of the trace.
         """
-        given = (example, prediction, trace, predictor, predictor_trace, trace)
+        # A metric that knows nothing of predictors takes a trace for a sign that demonstrations are being gathered.
+        shown = trace if predictor is None or self._takes_predictor else None
+        given = (example, prediction, shown, predictor, predictor_trace, trace)
         named: dict[str, Any] = dict(zip(_NAMES, given, strict=True))
         try:
             returned = self.metric(*given[: self._positions], **{name: named[name] for name in self._keywords})

@@ -1,4 +1,4 @@
-"""The two predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
+"""The predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rlm_module.demos import plain_demos
 from rlm_module.errors import InputError
 from rlm_module.runs import mark_run
 from rlm_module.shown import encodable
+from rlm_module.signatures.compact import Compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class LearnedPredict(dspy.Predict):
 
 def _of_run(prediction: dspy.Prediction) -> dspy.Prediction:
     account = current_account()
-    if account is not None:
+    if account is not None and account.journal is not None:
         mark_run(prediction, account.journal)
     return prediction
 
@@ -126,6 +127,21 @@ class ActPredict(LearnedPredict):
 
     def _plain_demos(self) -> list[dict[str, Any]]:
         return list(plain_demos(self.demos))
+
+
+class CompactPredict(LearnedPredict):
+    """Sums up older turns of a run. It is no part of a program: neither optimizers nor streams see what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(Compact)
+
+    def forward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return super().forward(**kwargs)
+
+    async def aforward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return await super().aforward(**kwargs)
 
 
 class ExtractPredict(LearnedPredict):

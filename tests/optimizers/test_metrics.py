@@ -11,8 +11,8 @@ import pytest
 from rlm_module.optimizers import Metric
 
 
-def _judge(metric: Any) -> Any:
-    return Metric(metric).judge("gold", "pred", "trace", "reader.generate_action", "part")
+def _judge(metric: Any, name: str | None = "reader.generate_action") -> Any:
+    return Metric(metric).judge("gold", "pred", "trace", name, "part")
 
 
 class _Callable:
@@ -49,20 +49,21 @@ def _own_options(gold: Any, pred: Any, trace: Any = None, frac: float = 1.0, str
     return frac if strict is True else 0.0
 
 
+@pytest.mark.parametrize("metric", [_three, _own_options, partial(_four, 1.0), _Callable(), _Module()])
+def test_a_metric_without_predictors_gets_a_trace_for_bootstrapping_only(metric: Any) -> None:
+    assert _judge(metric, None).score == 1.0
+    assert _judge(metric).score == (1.0 if metric is _own_options else 0.0)
+
+
 @pytest.mark.parametrize(
     "metric",
     [
         lambda gold, pred: (gold, pred) == ("gold", "pred"),
-        _three,
         _five,
         _six,
         _by_name,
-        _own_options,
-        partial(_four, 1.0),
         lambda *given: given == ("gold", "pred", "trace", "reader.generate_action", "part"),
         lambda gold, pred, *rest: rest == ("trace", "reader.generate_action", "part"),
-        _Callable(),
-        _Module(),
     ],
 )
 def test_a_metric_may_take_what_dspys_metrics_take(metric: Any) -> None:
