@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.saving import read_saved as read_saved
     from rlm_module.optimizers.saving import save_compiled as save_compiled
     from rlm_module.optimizers.saving import versions as versions
+    from rlm_module.optimizers.thawing import thaw as thaw
 
 # gepa and dspy take seconds to import, which `rlm diff` and `rlm --help` should not.
 _HOMES = {
@@ -52,6 +53,7 @@ _HOMES = {
     "render": "records",
     "report_html": "report",
     "save_compiled": "saving",
+    "thaw": "thawing",
     "trajectory_feedback": "feedback",
     "versions": "saving",
     "write_report": "report",

@@ -147,7 +147,7 @@ def test_gepa_reflects_on_what_happened() -> None:
         return "```\nBe quick.\n```"
 
     gepa = dspy.GEPA(
-        metric=trajectory_feedback(exact), max_metric_calls=8, reflection_lm=ScriptedLM(reflect), num_threads=1, seed=0
+        metric=trajectory_feedback(exact), max_metric_calls=4, reflection_lm=ScriptedLM(reflect), num_threads=1, seed=0
     )
     with dspy.context(lm=number_lm(wrong=(1, 2, 3), slow=(1, 2, 3))):
         gepa.compile(TwoStep(interpreter_factory=Sandbox), trainset=[example(1), example(2)], valset=[example(3)])
