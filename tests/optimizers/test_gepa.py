@@ -51,7 +51,7 @@ def test_it_knows_nothing_without_records() -> None:
 def test_the_student_is_left_as_it_was_and_the_copy_is_open() -> None:
     world = World()
     student = world.program()
-    student._compiled = True
+    student._compiled = True  # pyright: ignore[reportPrivateUsage]
     before = student.dump_state()
     program = _optimizer(world, max_runs=60).compile(student, trainset=world.train, valset=world.val)
     assert student.dump_state() == before
