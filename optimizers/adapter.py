@@ -143,12 +143,32 @@ class RLMAdapter:
                 self.blame.proposed(name)
             gains[text], stands = self._trial(step, {**step.texts, name: text})
             effort += _SOME if gains[text] > 0 else _NONE
-            if stands or effort >= _MOST_EFFORT or not self._rollouts.can_run(2):
+            if stands:
+                return text
+            if effort >= _MOST_EFFORT or not self._rollouts.can_run(2):
                 break
         if not gains:
             return None
         best = max(gains, key=lambda text: (gains[text], -len(text)))
-        return best
+        return self._mended(step, name, best) if gains[best] > 0 else best
+
+    def _mended(self, step: Step, name: str, text: str) -> str:
+        """A proposal that does good without solving its example, once more improved by what its own run shows there.
+
+        Where that run calls for no change, something new in it may do harm: each new item is left out for a trial.
+        """
+        texts, case = {**step.texts, name: text}, step.open[0]
+        if not self._rollouts.can_run(2):
+            return text
+        component, rollout = self._components.parts[name], self._rollouts.run(texts, [case])[0]
+        if self._options.is_perfect(rollout.score):
+            return text
+        further = self._proposer.propose(self._brief(component), text, [self._record(component, rollout)], most=1)
+        if same(further, text):
+            found = learned(text, step.texts[name])
+            return self._left_out(texts, name, found, case, set()) or text
+        better = self._rollouts.run({**texts, name: further}, [case])[0].score > rollout.score
+        return further if better else text
 
     def _left_out(
         self, texts: Mapping[str, str], name: str, found: Sequence[str], case: Case, tried: set[str]
