@@ -7,13 +7,18 @@ from typing import Any
 
 from gepa.core.adapter import EvaluationBatch
 
+from rlm_module.errors import InputError
 from rlm_module.optimizers.blame import Blame
+from rlm_module.optimizers.cases import Case
 from rlm_module.optimizers.components import Component, Components
 from rlm_module.optimizers.layout import ends
+from rlm_module.optimizers.options import Options
 from rlm_module.optimizers.pool import Pool, Step
 from rlm_module.optimizers.proposing import Brief, Proposer, same
 from rlm_module.optimizers.pruning import learned, without
-from rlm_module.optimizers.rollouts import Case, Rollout, Rollouts
+from rlm_module.optimizers.rollouts import Rollout, Rollouts
+from rlm_module.optimizers.runner import FAILED
+from rlm_module.optimizers.stopping import Exhausted, Stopper
 
 _VARIANTS = 5
 """Proposals drawn from one minibatch until one stands its first trial; replies are cheap beside program runs."""
@@ -33,7 +38,9 @@ class RLMAdapter:
         pool: Tells what the proposal at hand is based on.
         blame: Tells which component is to change.
         proposer: Gets a better text.
-        max_chars: The longest text that is tried.
+        options: How it is compiled.
+        originals: The texts of the program as it was given.
+        stopper: Told when a proposal cannot be paid.
     """
 
     propose_new_texts: Any
@@ -45,18 +52,23 @@ class RLMAdapter:
         pool: Pool,
         blame: Blame,
         proposer: Proposer,
-        max_chars: int,
+        options: Options,
         originals: Mapping[str, str],
+        stopper: Stopper,
     ) -> None:
         self._components = components
         self._rollouts = rollouts
         self._pool = pool
-        self._blame = blame
         self._proposer = proposer
-        self._max_chars = max_chars
-        self.propose_new_texts = self._propose
+        self._options = options
         self._originals = originals
+        self._stopper = stopper
         self._pruned_from: dict[tuple[int, str], set[str]] = {}
+        self._has_run = False
+        self.blame = blame
+        self.failure: Exception | None = None
+        """What ended the compile while a text was proposed, where gepa would only log it."""
+        self.propose_new_texts = self._propose
 
     def evaluate(
         self, batch: Sequence[Case], candidate: Mapping[str, str], capture_traces: bool = False
@@ -65,8 +77,12 @@ class RLMAdapter:
 
         Raises:
             Exhausted: If that cannot be paid.
+            InputError: If of the first runs none gave anything, or none could be judged.
         """
         rollouts = self._rollouts.run(candidate, batch)
+        if not self._has_run:
+            _check(rollouts)
+            self._has_run = True
         return EvaluationBatch(
             outputs=[rollout.answer for rollout in rollouts],
             scores=[rollout.score for rollout in rollouts],
@@ -78,8 +94,8 @@ class RLMAdapter:
         self, candidate: Mapping[str, str], eval_batch: EvaluationBatch[Rollout, str], components_to_update: list[str]
     ) -> Mapping[str, list[Mapping[str, Any]]]:
         """For each component the records of the runs that did not go well."""
-        failed = [r for r in eval_batch.trajectories or [] if not self._pool.is_perfect(r.score)]
-        names = list(dict.fromkeys([*components_to_update, *self._blame.ranking]))
+        failed = [r for r in eval_batch.trajectories or [] if not self._options.is_perfect(r.score)]
+        names = list(dict.fromkeys([*components_to_update, *self.blame.ranking]))
         return {name: [{"record": self._record(self._components.parts[name], r)} for r in failed] for name in names}
 
     def _propose(
@@ -88,7 +104,20 @@ class RLMAdapter:
         reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]],
         components_to_update: list[str],
     ) -> dict[str, str]:
-        """A new text for the first component whose records call for a change; empty where none do."""
+        """A new text for one component; empty where there is none that can be paid."""
+        try:
+            return self._proposed(reflective_dataset, components_to_update)
+        except Exhausted as end:
+            self._stopper.stop(end.reason)
+        except Exception as error:
+            self.failure = error
+            self._stopper.stop("error")
+        return {}
+
+    def _proposed(
+        self, reflective_dataset: Mapping[str, Sequence[Mapping[str, Any]]], components_to_update: list[str]
+    ) -> dict[str, str]:
+        """A new text for the first component whose records call for a change."""
         step = self._pool.step
         assert step is not None
         if step.is_stuck and (pruned := self._pruned(step)):
@@ -111,15 +140,35 @@ class RLMAdapter:
             if same(text, current) or text in gains:
                 continue
             if not gains:
-                self._blame.proposed(name)
+                self.blame.proposed(name)
             gains[text], stands = self._trial(step, {**step.texts, name: text})
             effort += _SOME if gains[text] > 0 else _NONE
-            if stands or effort >= _MOST_EFFORT or not self._rollouts.can_run(2):
+            if stands:
+                return text
+            if effort >= _MOST_EFFORT or not self._rollouts.can_run(2):
                 break
         if not gains:
             return None
         best = max(gains, key=lambda text: (gains[text], -len(text)))
-        return best
+        return self._mended(step, name, best) if gains[best] > 0 else best
+
+    def _mended(self, step: Step, name: str, text: str) -> str:
+        """A proposal that does good without solving its example, once more improved by what its own run shows there.
+
+        Where that run calls for no change, something new in it may do harm: each new item is left out for a trial.
+        """
+        texts, case = {**step.texts, name: text}, step.open[0]
+        if not self._rollouts.can_run(2):
+            return text
+        component, rollout = self._components.parts[name], self._rollouts.run(texts, [case])[0]
+        if self._options.is_perfect(rollout.score):
+            return text
+        further = self._proposer.propose(self._brief(component), text, [self._record(component, rollout)], most=1)
+        if same(further, text):
+            found = learned(text, step.texts[name])
+            return self._left_out(texts, name, found, case, set()) or text
+        better = self._rollouts.run({**texts, name: further}, [case])[0].score > rollout.score
+        return further if better else text
 
     def _left_out(
         self, texts: Mapping[str, str], name: str, found: Sequence[str], case: Case, tried: set[str]
@@ -143,13 +192,13 @@ class RLMAdapter:
         for case in (*step.solved, step.open[0]):
             before, after = (self._rollouts.run(one, [case])[0].score for one in (step.texts, texts))
             gain += after - before
-            if after < before or (case is step.open[0] and not self._pool.is_perfect(after)):
+            if after < before or (case is step.open[0] and not self._options.is_perfect(after)):
                 return gain, False
         return gain, True
 
     def _pruned(self, step: Step) -> dict[str, str]:
-        """The texts without one item of what was learned, where a run shows that to be better; empty where none does."""
-        for name in self._blame.ranking:
+        """The texts without one learned item, where a run shows that to be better; empty where none does."""
+        for name in self.blame.ranking:
             tried = self._pruned_from.setdefault((step.parent, name), set())
             found = learned(step.texts[name], self._originals[name])
             if (shorter := self._left_out(step.texts, name, found, step.open[0], tried)) is not None:
@@ -158,7 +207,7 @@ class RLMAdapter:
 
     def _brief(self, component: Component) -> Brief:
         rlms = list(self._components.rlms.values())
-        return Brief(component, self._components.task(component.owner), rlms, self._max_chars)
+        return Brief(component, self._components.task(component.owner), rlms, self._options.max_text_chars)
 
     def _record(self, component: Component, rollout: Rollout) -> str:
         own = [record.text for record in rollout.of(component.owner)]
@@ -183,3 +232,14 @@ def _evidence(records: Sequence[str], variant: int) -> tuple[Sequence[str], int]
         shift = variant % len(records)
         return [*records[shift:], *records[:shift]], len(records) + 1
     return records[:1], 2 if variant == 2 else 1
+
+
+def _check(rollouts: Sequence[Rollout]) -> None:
+    """Refuses to go on where of the first runs none gave anything, or none could be judged."""
+    faults = [rollout.fault or "" for rollout in rollouts]
+    if all(rollout.failed == "metric" for rollout in rollouts):
+        raise InputError(f"The metric gave no score for any of the first {len(rollouts)} runs: {faults[0]}")
+    if all(rollout.failed == "program" and not rollout.records for rollout in rollouts):
+        raise InputError(
+            f"The program failed on each of the first {len(rollouts)} examples: {faults[0].removeprefix(FAILED)}"
+        )

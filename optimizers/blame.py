@@ -18,7 +18,9 @@ _ENOUGH, _CLEAR = 0.75, 2.0
 _NAMED, _TASK_NAMED, _FIELD_NAMED, _QUOTED, _OF_THE_ANSWER = 2.0, 1.5, 1.0, 1.0, 0.1
 _NOTED = 2.0
 _QUOTE_CHARS = 12
+_QUOTE = re.compile(r"([`'\"])([^`'\"\n]{3,200})\1")
 _ASKED_CHARS, _ASKED_EXAMPLES, _FEEDBACK_CHARS = 6_000, 3, 1_500
+_ALWAYS = ("strategy", "predictor")
 _GENERIC = {"StringSignature", "Signature"}
 
 
@@ -29,7 +31,7 @@ class Marks:
     Args:
         names: Its place in the program, and its predictors'.
         task: Its signature's name; empty where it has none of its own.
-        fields: Fields of its signature that no other one has and that are no outputs of the program.
+        fields: Fields of its signature that no other one has.
     """
 
     names: frozenset[str]
@@ -71,12 +73,10 @@ class Blame:
         failed = [rollout for rollout in trajectories if not self._is_perfect(rollout.score)]
         passed = [rollout for rollout in trajectories if self._is_perfect(rollout.score)]
         usable = {owner: parts for owner in self._components.owners if (parts := self._usable(owner, failed))}
-        owners = self._ranked(list(usable) or self._components.owners, failed, passed)
-        self.ranking = [
-            part.name
-            for owner in owners
-            for part in sorted(usable.get(owner) or self._components.of(owner)[:1], key=self._waited)
-        ]
+        if not usable and not any(rollout.records or rollout.steps for rollout in failed):
+            usable = self._that_always_act()  # the program failed before anybody's work could be seen
+        owners = self._ranked(list(usable), failed, passed)
+        self.ranking = [part.name for owner in owners for part in sorted(usable[owner], key=self._waited)]
         return self.ranking[:1]
 
     def proposed(self, name: str) -> None:
@@ -93,6 +93,11 @@ class Blame:
         if not records and not any(owner in rollout.steps for rollout in failed):
             return []
         return [part for part in self._components.of(owner) if _came_up(part, records)]
+
+    def _that_always_act(self) -> dict[str, list[Component]]:
+        found = {owner: self._components.of(owner) for owner in self._components.owners}
+        acting = {owner: [part for part in parts if part.kind in _ALWAYS] for owner, parts in found.items()}
+        return {owner: parts for owner, parts in acting.items() if parts}
 
     def _ranked(self, owners: list[str], failed: Sequence[Rollout], passed: Sequence[Rollout]) -> list[str]:
         """Owners, the one to blame first; those of equal evidence in the order in which they last had their turn."""
@@ -123,14 +128,20 @@ class Blame:
             return _NAMED
         if marks.task and _has_word(said, marks.task):
             return _TASK_NAMED
-        if any(_has_word(said, name) for name in marks.fields):
-            return _FIELD_NAMED
-        others = [o for o in self._components.owners if o != owner]
-        own = _said_by(owner, rollout) - {text for other in others for text in _said_by(other, rollout)}
-        quoted = [text for text in own if text in said]
-        if not quoted:
+        fields = max((_field_named(said, name, rollout.answer) for name in marks.fields), default=0.0)
+        return max(fields, self._quoted(owner, rollout))
+
+    def _quoted(self, owner: str, rollout: Rollout) -> float:
+        """Whether the feedback quotes what this one gave and no other one did."""
+        others = [told for other in self._components.owners if other != owner for told in _gave(other, rollout)]
+        quotes = {found.group(2).strip() for found in _QUOTE.finditer(rollout.feedback)}
+        own = _gave(owner, rollout)
+        whole = {told for told in own if len(told) >= _QUOTE_CHARS and told in rollout.feedback}
+        found = {q for q in quotes if any(q in told for told in own)} | whole
+        found = {quote for quote in found if not any(quote in told for told in others)}
+        if not found:
             return 0.0
-        return _OF_THE_ANSWER if all(text in rollout.answer for text in quoted) else _QUOTED
+        return _OF_THE_ANSWER if all(quote in rollout.answer for quote in found) else _QUOTED
 
     def _opinion(self, owners: list[str], failed: Sequence[Rollout]) -> list[str]:
         """Whom the reflection model names; nobody where its reply cannot be used."""
@@ -182,17 +193,27 @@ def _trouble(found: Diagnosis) -> float:
 
 def _noted(owner: str, rollout: Rollout) -> float:
     """Whether the metric had something to say of this one alone."""
-    said = {name: note for name, note in rollout.notes.items() if note.strip()}
+    said = [name for name, note in rollout.notes.items() if note.strip()]
     return _NOTED if set(said) == {owner} else 0.0
 
 
-def _said_by(owner: str, rollout: Rollout) -> set[str]:
-    """Lines that a run ended with, or that a predictor gave, long enough to be known again."""
-    texts = [record.text[-2_000:] for record in rollout.of(owner)]
+def _gave(owner: str, rollout: Rollout) -> list[str]:
+    """What the runs of an RLM ended with, or what a predictor gave."""
+    texts = [record.text.rpartition("Answer: ")[2] for record in rollout.of(owner)]
     if owner in rollout.steps:
         texts.append(rollout.steps[owner].rpartition("Gave:\n")[2])
-    pieces = {piece.strip() for text in texts for piece in re.split(r"[\n\"'`]|: ", text)}
-    return {piece for piece in pieces if len(piece) >= _QUOTE_CHARS}
+    pieces = (piece for text in texts for piece in re.split(r"\n|, (?=\w+=)", text))
+    return [told for piece in pieces if (told := re.sub(r"^\w+(?:=|: )", "", piece).strip("'\" "))]
+
+
+def _field_named(text: str, name: str, answer: str) -> float:
+    """How clearly a text means a field. The program's own outputs are words that any feedback may use."""
+    marked = rf"[`'\"]{re.escape(name)}[`'\"]|\b(?:field|output|input)s?\s+{re.escape(name)}\b|\b{re.escape(name)}\s*="
+    if re.search(marked, text, re.IGNORECASE):
+        return _FIELD_NAMED
+    if not _has_word(text, name):
+        return 0.0
+    return _OF_THE_ANSWER if re.search(rf"^{re.escape(name)}: ", answer, re.MULTILINE) else _FIELD_NAMED
 
 
 def _has_word(text: str, word: str) -> bool:

@@ -47,7 +47,7 @@ class Components:
 
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
         found: list[Component] = []
-        modules = [(plain(name), module) for name, module in program.named_sub_modules(skip_compiled=True)]
+        modules = [(plain(name), module) for name, module in program.named_sub_modules()]
         self.rlms = {name: module for name, module in modules if isinstance(module, RLM) and not _hidden(name, modules)}
         for owner, rlm in self.rlms.items():
             found += [part for part in _of_rlm(owner, rlm) if part.kind in learn]

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rlm_module.optimizers.cases import digest
+
 logger = logging.getLogger(__name__)
-
-
-def digest(value: Any) -> str:
-    """A hash of a JSON value, or of a text."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Lines:
@@ -81,6 +76,8 @@ class Evaluations:
             for line in self._lines.found
             if {"candidate", "example", "rollout"} <= line.keys()
         }
+        self.cost_usd = _total([line.get("cost_usd") for line in self._lines.found])
+        """What all that was found on disk cost, as far as it is known."""
 
     def find(self, candidate: str, example: str) -> Mapping[str, Any] | None:
         """A run as JSON, if it was made before."""
@@ -89,7 +86,12 @@ class Evaluations:
     def add(self, candidate: str, example: str, rollout: Mapping[str, Any]) -> None:
         """Keeps a run."""
         self._known[candidate, example] = rollout
-        self._lines.add({"candidate": candidate, "example": example, "rollout": rollout})
+        cost = rollout.get("cost_usd")
+        self._lines.add({"candidate": candidate, "example": example, "cost_usd": cost, "rollout": rollout})
+
+    def add_cost(self, cost_usd: float | None) -> None:
+        """Keeps what a run cost that ended for want of money, and so says nothing of its candidate."""
+        self._lines.add({"cost_usd": cost_usd})
 
 
 class Reflections:
@@ -107,6 +109,8 @@ class Reflections:
             if {"request", "occurrence", "reply"} <= line.keys()
         }
         self._asked: Counter[str] = Counter()
+        self.cost_usd = _total([line.get("cost_usd") for line in self._lines.found])
+        """What all that was found on disk cost, as far as it is known."""
 
     def find(self, request: str) -> tuple[str, float | None] | None:
         """The reply to a request and its cost, if it was made before as often as now."""
@@ -126,3 +130,7 @@ class Reflections:
         line = {"request": key, "occurrence": self._asked[key], "reply": reply, "cost_usd": cost_usd}
         self._lines.add(line)
         self._asked[key] += 1
+
+
+def _total(costs: Sequence[Any]) -> float:
+    return sum(cost for cost in costs if isinstance(cost, int | float))

@@ -36,7 +36,7 @@ _PYTHONS = {*keyword.kwlist, *keyword.softkwlist, *(name for library in _LIBRARI
 _CALL = re.compile(r"(?<![\w.`'\"])`?([A-Za-z_]\w+)\((?!(?:s|es|ies|n)\))")
 _TICKED = re.compile(r"`([A-Za-z_]\w+)`")
 _LIKE_OURS = re.compile(
-    r"^(?:(?:llm|lm|rlm|sub_?(?:lm|llm|rlm|agent))_?\w*(?:query|call|ask|batch|batched)|FINAL\w*)$", re.I
+    r"^(?:(?:llm|lm|rlm|sub_?(?:lm|llm|rlm|agent))_?\w*(?:query|call|ask|batch|batched)|(?-i:FINAL(?:_VAR)?))$", re.I
 )
 _SAID_TO_BE_CALLED = re.compile(
     r"\b(?:call|calling|calls|invoke|invoking|tools?|functions?)\s+(?:the\s+)?`([A-Za-z_]\w+)`"

@@ -11,7 +11,9 @@ from typing import Any
 
 from gepa.strategies.proposal_sampling import ProposalTask
 
-from rlm_module.optimizers.rollouts import Case, Rollouts
+from rlm_module.optimizers.cases import Case
+from rlm_module.optimizers.options import Options
+from rlm_module.optimizers.rollouts import Rollouts
 from rlm_module.optimizers.stopping import Stopper
 
 _SCAN = 4
@@ -47,41 +49,27 @@ class Pool:
         rollouts: Runs candidates.
         train: The training examples.
         val: The validation examples.
-        size: Examples that did not go well in one minibatch.
-        perfect: The score from which on an example has nothing left to teach.
-        seed: Of the choices.
+        options: How it is compiled.
         stopper: Told when there is nothing left to learn from.
     """
 
     def __init__(
-        self,
-        rollouts: Rollouts,
-        train: Sequence[Case],
-        val: Sequence[Case],
-        *,
-        size: int,
-        perfect: float,
-        seed: int,
-        stopper: Stopper,
+        self, rollouts: Rollouts, train: Sequence[Case], val: Sequence[Case], options: Options, stopper: Stopper
     ) -> None:
         self._rollouts = rollouts
-        self._size = size
-        self._perfect = perfect
-        self._rng = random.Random(seed)
+        self._size = options.minibatch_size
+        self._is_perfect = options.is_perfect
+        self._rng = random.Random(options.seed)
         self._stopper = stopper
         self._train = list(train)
         self._order = {case.key: place for place, case in enumerate(self._rng.sample(self._train, len(self._train)))}
         self._tried: Counter[tuple[int, str]] = Counter()
         self._shown: Counter[str] = Counter()
         order = list(range(len(val)))
-        random.Random(seed).shuffle(order)
+        random.Random(options.seed).shuffle(order)
         self.screen = sorted(order[: max(_LEAST_SCREEN, math.ceil(len(val) / _SCREEN))])
         """Validation examples, by index, on which every candidate is run."""
         self.step: Step | None = None
-
-    def is_perfect(self, score: float) -> bool:
-        """Whether an example has nothing left to teach."""
-        return score >= self._perfect - 1e-9
 
     def sample_tasks(self, state: Any, candidate_selector: Any, batch_sampler: Any, trainset: Any) -> list[Any]:
         """One parent and its minibatch; none where every training example is solved."""
@@ -128,7 +116,7 @@ class Pool:
             wave, queue = queue[: self._size - len(found)], queue[self._size - len(found) :]
             scanned += len(wave)
             for case, rollout in zip(wave, self._rollouts.run(texts, wave), strict=True):
-                if not self.is_perfect(rollout.score):
+                if not self._is_perfect(rollout.score):
                     found.append(case)
         return found
 
@@ -141,12 +129,12 @@ class Pool:
         for number in lineage:
             rollout = self._rollouts.known(state.program_candidates[number]).get(case.key)
             if rollout is not None:
-                return self.is_perfect(rollout.score)
+                return self._is_perfect(rollout.score)
         return False
 
     def _solved(self, texts: Mapping[str, str]) -> list[Case]:
         known = self._rollouts.known(texts)
-        solved = [c for c in self._train if (r := known.get(c.key)) is not None and self.is_perfect(r.score)]
+        solved = [c for c in self._train if (r := known.get(c.key)) is not None and self._is_perfect(r.score)]
         return sorted(solved, key=lambda case: (self._shown[case.key], self._order[case.key]))[:1]
 
 

@@ -20,7 +20,8 @@ _TASK_CHARS = 1_500
 _ESSAY = 3_000
 _FENCE = re.compile(r"^ {0,3}(`{3,})[ \t]*([^`\n]*)$", re.MULTILINE)
 _UNCHANGED = re.compile(
-    r"\W*(?:no (?:further )?changes?\b|nothing (?:to|in|needs)\b|unchanged\b|(?:the|this) (?:current )?text (?:is|needs no)\b)",
+    r"\W*(?:no (?:further )?changes?\b|nothing (?:to|in|needs)\b|unchanged\b"
+    r"|(?:the|this) (?:current )?text (?:is|needs no)\b)",
     re.IGNORECASE,
 )
 _REFUSED = re.compile(r"\W*(?:i'?m sorry|sorry,|i can(?:no|')t\b|i am (?:unable|not able)|as an ai\b)", re.IGNORECASE)
@@ -30,9 +31,9 @@ _PREFACE = re.compile(
 
 _KINDS = {
     "strategy": (
-        "the strategy of {who}, a language model that solves a task by writing Python cells for a REPL, turn by turn. The "
-        "REPL holds the inputs as variables, and code in it may call sub-models on pieces of them. The text tells the "
-        "model how to go about its work"
+        "the strategy of {who}, a language model that solves a task by writing Python cells for a REPL, turn by turn. "
+        "The REPL holds the inputs as variables, and code in it may call sub-models on pieces of them. The text tells "
+        "the model how to go about its work"
     ),
     "extract": (
         "what {who} is told when its run in a Python REPL ended before it submitted an answer: how to draw up the best "
@@ -40,15 +41,15 @@ _KINDS = {
     ),
     "tools": "the description of the tool `{tool}`, by which {who} decides when and how its code calls it",
     "sub_calls": (
-        "what sub-models are told before each prompt that the code of {who} sends them. They see that prompt and this text "
-        "and nothing else"
+        "what sub-models are told before each prompt that the code of {who} sends them. They see that prompt and this "
+        "text and nothing else"
     ),
     "predictor": "the instructions of {who}, one language model call in a larger program",
 }
 _REPL = (
-    "The functions of the REPL, its tools, variables, limits and output types are told to the model elsewhere, anew for "
-    "each run. Do not restate them, name no function that the text or the records do not show, and state no numbers of "
-    "calls, turns or tokens."
+    "The functions of the REPL, its tools, variables, limits and output types are told to the model elsewhere, anew "
+    "for each run. Do not restate them, name no function that the text or the records do not show, and state no "
+    "numbers of calls, turns or tokens."
 )
 
 
@@ -91,20 +92,21 @@ class Brief:
             *(f"--- Record {number} ---\n{record}" for number, record in enumerate(records, 1)),
             "--- End of the records ---",
             "" if self.component.kind == "predictor" else _REPL,
-            "Find out from the records what went wrong and why, and change the text so that it will go well on new inputs "
-            "of this kind. Keep what is good in it. Advice that holds in general is better than facts of one example.",
+            "Find out from the records what went wrong and why, and change the text so that it will go well on new "
+            "inputs of this kind. Keep what is good in it. Advice that holds in general is better than facts of one "
+            "example.",
             _REVISED if is_revised else "",
             f"Reply with the whole new text in one fenced block ({fence} before and after it). Where nothing in these "
             "records calls for a change, reply with the current text as it is.",
         ]
         return "\n\n".join(part for part in told if part)
 
-    def repair(self, text: str, proposed: str, found: Sequence[str]) -> str:
+    def repair(self, proposed: str, found: Sequence[str]) -> str:
         """Asks to mend what is wrong with a proposal."""
         fence = fence_for(proposed)
         return "\n\n".join(
             [
-                f"The text below was proposed in place of another ({len(text):,} characters), and cannot be used as it is.",
+                "The text below was proposed for a part of a program, and cannot be used as it is.",
                 f"The text:\n{fence}\n{ends(proposed, 4 * self.max_chars)}\n{fence}",
                 "What is wrong with it:\n" + "\n".join(f"- {fault}" for fault in found),
                 "Mend that and change nothing else. Reply with the whole text in one fenced block "
@@ -114,8 +116,8 @@ class Brief:
 
 
 _REVISED = (
-    "These runs were made before the text was last revised, so some of what they show may be cared for by now. Look for "
-    "what is not, in every record, and add that."
+    "These runs were made before the text was last revised, so some of what they show may be cared for by now. Look "
+    "for what is not, in every record, and add that."
 )
 
 
@@ -132,7 +134,7 @@ class Proposer:
         self._drop = drop
 
     def propose(self, brief: Brief, text: str, records: Sequence[str], *, most: int) -> str:
-        """A better text, or the one given where the records call for no change or the model gives none that can be tried.
+        """A better text, or the one given where the records call for no change or no reply can be tried.
 
         As a program run costs far more than a reply, the model is asked again over the same records, with its own new
         text, until that no longer changes.
@@ -159,7 +161,7 @@ class Proposer:
         if not found:
             return proposed
         if proposed:
-            mended = read_text(self._ask(brief.repair(text, proposed, found)), proposed)
+            mended = read_text(self._ask(brief.repair(proposed, found)), proposed)
             left = brief.faults(mended) if mended else ["The repaired text is empty."]
             if not left:
                 return mended

@@ -1,43 +1,23 @@
-"""Program runs: one candidate on one example, with what a reflection model has to know of it."""
+"""Program runs: each candidate on each example at most once, side by side, as far as they can be paid."""
 
 from __future__ import annotations
 
 import contextvars
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dspy
 
-from rlm_module import capture_runs
-from rlm_module.errors import InputError
-from rlm_module.journal import Journal
-from rlm_module.optimizers.components import Components, predictor_name
-from rlm_module.optimizers.evaluations import Evaluations, digest
-from rlm_module.optimizers.layout import ends
-from rlm_module.optimizers.metrics import Metric
-from rlm_module.optimizers.records import RunRecord, records_of
-from rlm_module.optimizers.stopping import Allowance
+from rlm_module.optimizers.cases import Case, digest
+from rlm_module.optimizers.components import Components
+from rlm_module.optimizers.evaluations import Evaluations
+from rlm_module.optimizers.records import RunRecord
+from rlm_module.optimizers.stopping import Allowance, Exhausted
 
-_INPUT_CHARS, _ANSWER_CHARS, _STEP_CHARS, _FEEDBACK_CHARS, _ERROR_CHARS = 600, 2_000, 6_000, 6_000, 600
-_FAULTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One example.
-
-    Args:
-        number: Its index among those that it was given with.
-        example: It.
-        key: Hash of what it holds.
-    """
-
-    number: int
-    example: dspy.Example = field(repr=False, compare=False)
-    key: str
+BROKE = "money"
+"""How a run failed that ended for want of the compile's money."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +28,7 @@ class Rollout:
         score: The metric's; 0 where there is none.
         feedback: The metric's words.
         fault: One sentence where the program or the metric failed.
-        failed: Which of the two.
+        failed: What failed: "program", "metric", or "money" where the compile had too little left; empty for nothing.
         notes: What the metric said when it was asked about one RLM or predictor, where that differs, by its place.
         records: Of the runs of its RLMs, in order.
         steps: What its plain predictors were given and gave, by name.
@@ -77,7 +57,9 @@ class Rollout:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Rollout:
         """What `to_json` gave."""
-        return cls(**{**state, "records": tuple(RunRecord.from_json(record) for record in state["records"])})
+        records = tuple(RunRecord.from_json(record) for record in state["records"])
+        plain: dict[str, Any] = {name: value for name, value in state.items() if name != "records"}
+        return cls(records=records, **plain)
 
     def of(self, owner: str) -> list[RunRecord]:
         """The runs of one RLM."""
@@ -90,18 +72,18 @@ class Rollouts:
     Args:
         student: The program, of which copies are run.
         components: Its texts.
-        metric: Judges its outputs.
+        run: Runs one copy on one example.
         allowance: Out of which runs are paid.
         evaluations: Where they are kept.
         threads: Runs at once.
-        spending: Makes the scope in which a live run is charged, and gives back what it cost.
+        on_run: Called after each run.
     """
 
     def __init__(
         self,
         student: dspy.Module,
         components: Components,
-        metric: Metric,
+        run: Callable[[dspy.Module, dspy.Example], Rollout],
         allowance: Allowance,
         evaluations: Evaluations,
         threads: int = 1,
@@ -109,7 +91,7 @@ class Rollouts:
     ) -> None:
         self._student = student
         self._components = components
-        self._metric = metric
+        self._runner = run
         self._allowance = allowance
         self._evaluations = evaluations
         self._threads = threads
@@ -143,79 +125,30 @@ class Rollouts:
                 live.append(case)
             else:
                 self._book(done, case, Rollout.from_json(earlier))
+        is_broke = False
         if live:
             program = self._components.copy_with(self._student, texts)
             jobs = [lambda case=case: self._run(program, candidate, case) for case in live]
             for case, rollout in zip(live, side_by_side(jobs, self._threads), strict=True):
                 self._book(done, case, rollout)
+                is_broke |= rollout.failed == BROKE
+        if is_broke:
+            raise Exhausted("money")
         return [done[case.key] for case in cases]
 
     def _book(self, done: dict[str, Rollout], case: Case, rollout: Rollout) -> None:
-        done[case.key] = rollout
+        if rollout.failed != BROKE:
+            done[case.key] = rollout
         self._allowance.book_run(rollout.cost_usd)
         self._on_run()
 
     def _run(self, program: dspy.Module, candidate: str, case: Case) -> Rollout:
-        rollout = self._roll(program, case.example)
-        self._evaluations.add(candidate, case.key, rollout.to_json())
+        rollout = self._runner(program, case.example)
+        if rollout.failed == BROKE:  # which says nothing of the candidate
+            self._evaluations.add_cost(rollout.cost_usd)
+        else:
+            self._evaluations.add(candidate, case.key, rollout.to_json())
         return rollout
-
-    def _roll(self, program: dspy.Module, example: dspy.Example) -> Rollout:
-        inputs, began, prediction, fault = dict(example.inputs().items()), time.monotonic(), None, None
-        with capture_runs() as runs, dspy.context(trace=[]):
-            try:
-                prediction = program(**inputs)
-            except dspy.LMNotConfiguredError as error:
-                raise InputError("No LM is configured; call dspy.configure(lm=dspy.LM(...)).") from error
-            except Exception as error:
-                fault = f"The program failed on this example: {_described(error)}"
-            trace = list(dspy.settings.trace or [])
-        seconds = time.monotonic() - began
-        records = records_of(runs, inputs)
-        shared = {
-            "records": records,
-            "steps": self._steps(program, trace),
-            "inputs": _fields(inputs, _INPUT_CHARS),
-            "cost_usd": _cost(runs, records),
-            "seconds": seconds,
-        }
-        if fault is not None:
-            return Rollout(score=0.0, fault=fault, failed="program", **shared)
-        judged = self._metric.judge(example, prediction, trace)
-        return Rollout(
-            score=judged.score,
-            feedback=ends(judged.feedback, _FEEDBACK_CHARS),
-            fault=judged.fault,
-            failed="metric" if judged.fault else "",
-            notes=self._notes(example, prediction, trace, judged.feedback, [record.path for record in records]),
-            answer=_fields(_outputs(prediction), _ANSWER_CHARS),
-            **shared,
-        )
-
-    def _steps(self, program: dspy.Module, trace: Sequence[Any]) -> dict[str, str]:
-        """What the plain predictors were given and gave."""
-        names = {id(p): name for name, p in program.named_predictors() if name in self._components.predictors}
-        steps: dict[str, list[str]] = {}
-        for predictor, inputs, outputs in trace:
-            if name := names.get(id(predictor)):
-                told = f"Given:\n{_fields(inputs, _INPUT_CHARS)}\nGave:\n{_fields(_outputs(outputs), _INPUT_CHARS)}"
-                steps.setdefault(name, []).append(told)
-        return {name: ends("\n".join(told), _STEP_CHARS) for name, told in steps.items()}
-
-    def _notes(self, example: Any, prediction: Any, trace: Any, feedback: str, ran: Iterable[str]) -> dict[str, str]:
-        """What the metric says of one RLM or predictor alone, where it tells them apart."""
-        owners = [o for o in self._components.owners if o in self._components.predictors or o in set(ran)]
-        if len(self._components.owners) < 2:
-            return {}
-        for name_of in (lambda o: o if o in self._components.predictors else predictor_name(o), lambda o: o):
-            said: dict[str, str] = {}
-            for owner in owners:
-                judged = self._metric.judge(example, prediction, trace, name_of(owner), [])
-                if judged.fault is None:
-                    said[owner] = judged.feedback
-            if len(set(said.values())) > 1:
-                return {owner: ends(text, _FEEDBACK_CHARS) for owner, text in said.items() if text != feedback}
-        return {}
 
 
 def side_by_side(jobs: Sequence[Callable[[], Rollout]], threads: int) -> list[Rollout]:
@@ -232,33 +165,3 @@ def side_by_side(jobs: Sequence[Callable[[], Rollout]], threads: int) -> list[Ro
         return [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _cost(runs: Sequence[Journal], records: Sequence[RunRecord]) -> float | None:
-    costs = [record.diagnosis.cost_usd for record in records]
-    return None if any(cost is None for cost in costs) else sum(cost for cost in costs if cost is not None)
-
-
-def _outputs(prediction: Any) -> Mapping[str, Any]:
-    if not isinstance(prediction, dspy.Prediction):
-        return {"": prediction}
-    return {name: value for name, value in prediction.items() if name not in ("trajectory", "final_reasoning")}
-
-
-def _fields(values: Mapping[str, Any], chars: int) -> str:
-    lines = [f"{name}: {_shown(value, chars)}" if name else _shown(value, chars) for name, value in values.items()]
-    return ends("\n".join(lines), 3 * chars)
-
-
-def _shown(value: Any, chars: int) -> str:
-    try:
-        return ends(value if isinstance(value, str) else repr(value), chars)
-    except Exception:
-        return f"a {type(value).__name__} that cannot be shown"
-
-
-def _described(error: BaseException) -> str:
-    try:
-        return ends(f"{type(error).__name__}: {error}", _ERROR_CHARS)
-    except Exception:
-        return type(error).__name__

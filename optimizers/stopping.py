@@ -6,6 +6,9 @@ from typing import Any
 
 from rlm_module.errors import RLMError
 
+_MOST_PROPOSALS = 2_000
+"""A compile whose runs cost nothing has an end, too."""
+
 
 class Exhausted(RLMError):
     """What was about to be run cannot be paid; the best that was found so far is returned.
@@ -20,7 +23,7 @@ class Exhausted(RLMError):
 
 
 class Allowance:
-    """Program runs and money of a compile. What the journal answers counts as when it was paid for.
+    """Program runs and money of a compile. What the journal answers counts as it did when it was paid for.
 
     Args:
         max_runs: Program runs; None for no limit.
@@ -31,7 +34,7 @@ class Allowance:
         self.max_runs = max_runs
         self.max_cost_usd = max_cost_usd
         self.kept_runs = 0
-        """Runs that only the last validation may use."""
+        """Runs that only the last validation may use, and their money."""
         self.runs = self.reflections = 0
         self._run_costs: float | None = 0.0
         self._reflection_costs: float | None = 0.0
@@ -44,17 +47,21 @@ class Allowance:
     @property
     def cost_usd(self) -> float | None:
         """What all cost together; None where a price is not known."""
-        return _sum(self._run_costs, self._reflection_costs)
+        return plus(self._run_costs, self._reflection_costs)
 
-    @property
-    def runs_left(self) -> int | None:
-        """Program runs that may still be made; None for no limit."""
-        return None if self.max_runs is None else max(0, self.max_runs - self.kept_runs - self.runs)
+    def lacking(self, runs: int) -> str | None:
+        """Which limit so many more program runs would break, in a few words; None for none."""
+        runs += self.kept_runs
+        if self.max_runs is not None and self.runs + runs > self.max_runs:
+            return "program runs"
+        mean = (self._run_costs or 0.0) / max(1, self.runs)
+        if self.max_cost_usd is not None and self._spent + max(mean * runs, 1e-12) > self.max_cost_usd:
+            return "money"
+        return None
 
     def can_run(self, runs: int) -> bool:
-        """Whether so many program runs can be paid."""
-        left = self.runs_left
-        return (left is None or runs <= left) and not self._is_broke
+        """Whether so many more program runs can be paid, by what they cost in the mean."""
+        return self.lacking(runs) is None
 
     def admit(self, runs: int) -> None:
         """To be asked before program runs are made.
@@ -62,8 +69,8 @@ class Allowance:
         Raises:
             Exhausted: If not all of them can be paid.
         """
-        if not self.can_run(runs):
-            raise Exhausted("money" if self._is_broke else "program runs")
+        if (reason := self.lacking(runs)) is not None:
+            raise Exhausted(reason)
 
     def admit_reflection(self) -> None:
         """To be asked before the reflection model is called.
@@ -71,23 +78,22 @@ class Allowance:
         Raises:
             Exhausted: If no money is left.
         """
-        if self._is_broke:
+        if self.max_cost_usd is not None and self._spent >= self.max_cost_usd:
             raise Exhausted("money")
 
     def book_run(self, cost_usd: float | None) -> None:
         """Counts a program run."""
         self.runs += 1
-        self._run_costs = _sum(self._run_costs, cost_usd)
+        self._run_costs = plus(self._run_costs, cost_usd)
 
     def book_reflection(self, cost_usd: float | None) -> None:
         """Counts a call of the reflection model."""
         self.reflections += 1
-        self._reflection_costs = _sum(self._reflection_costs, cost_usd)
+        self._reflection_costs = plus(self._reflection_costs, cost_usd)
 
     @property
-    def _is_broke(self) -> bool:
-        known = (self._run_costs or 0.0) + (self._reflection_costs or 0.0)
-        return self.max_cost_usd is not None and known >= self.max_cost_usd
+    def _spent(self) -> float:
+        return (self._run_costs or 0.0) + (self._reflection_costs or 0.0)
 
 
 class Stopper:
@@ -95,35 +101,39 @@ class Stopper:
 
     Args:
         allowance: What may be spent.
-        patience: Proposals in a row that may fail; None for no limit.
+        patience: Proposals in a row that may come to nothing.
     """
 
     def __init__(self, allowance: Allowance, patience: int) -> None:
         self._allowance = allowance
         self._patience = patience
-        self._failed = 0
+        self._failed = self._ended = 0
+        self._has_succeeded = False
         self.reason = ""
 
     def succeeded(self) -> None:
-        """A candidate was accepted."""
-        self._failed = -1  # the end of its iteration counts, too
+        """The proposal at hand was accepted."""
+        self._has_succeeded = True
 
     def ended(self) -> None:
-        """An iteration ended."""
-        self._failed += 1
+        """The proposal at hand is done with."""
+        self._failed = 0 if self._has_succeeded else self._failed + 1
+        self._has_succeeded = False
+        self._ended += 1
 
     def stop(self, reason: str) -> None:
-        """Ends the compile with the iteration that is on."""
+        """Ends the compile with the proposal at hand."""
         self.reason = self.reason or reason
 
     def __call__(self, gepa_state: Any) -> bool:
         """Whether it is over."""
-        if not self.reason and not self._allowance.can_run(1):
-            self.reason = "money" if self._allowance.can_run(0) is False else "program runs"
-        if not self.reason and self._failed >= self._patience:
-            self.reason = "plateau"
+        if lacking := self._allowance.lacking(1):
+            self.stop(lacking)
+        if self._failed >= self._patience or self._ended >= _MOST_PROPOSALS:
+            self.stop("no better candidate for a while")
         return bool(self.reason)
 
 
-def _sum(one: float | None, other: float | None) -> float | None:
+def plus(one: float | None, other: float | None) -> float | None:
+    """The sum of two costs; None where one is not known."""
     return None if one is None or other is None else one + other

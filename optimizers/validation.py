@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlm_module.optimizers.cases import Case
 from rlm_module.optimizers.lineage import Candidate, non_dominated
-from rlm_module.optimizers.rollouts import Case, Rollout, Rollouts
-from rlm_module.optimizers.stopping import Allowance, Exhausted
+from rlm_module.optimizers.rollouts import Rollout, Rollouts
+from rlm_module.optimizers.stopping import Exhausted
 
 _CHEAPER = 0.9
 _FINALISTS = 3
@@ -73,17 +74,13 @@ class Finals:
         rollouts: Runs candidates.
         val: The validation examples.
         screen: The part of them on which every candidate was run.
-        allowance: What may be spent.
         perfect: The best score that an example can have.
     """
 
-    def __init__(
-        self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], allowance: Allowance, perfect: float
-    ) -> None:
+    def __init__(self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], perfect: float) -> None:
         self._rollouts = rollouts
         self._val = list(val)
         self._screen = list(screen)
-        self._allowance = allowance
         self._perfect = perfect
 
     def validate(self, found: Sequence[Found]) -> None:
@@ -104,7 +101,7 @@ class Finals:
         return [self._candidate(one) for one in found]
 
     def best(self, candidates: Sequence[Candidate]) -> int:
-        """The best of those validated in full, ties to the cheaper; where none was, the best on what all were run on."""
+        """The best of those validated in full, ties to the cheaper; if none was, the best on what all were run on."""
         full = [one for one in candidates if len(one.scores) == len(self._val)]
         if not full:
             shared = [one for one in candidates if one.scores]
