@@ -113,7 +113,13 @@ def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, opt
     """Compiles, measures, and saves what was found, also where it was stopped on the way."""
     from rlm_module.optimizers import measure, save_compiled, write_report
 
-    compiled = _compiled(program, metric, parts, options)
+    stopped: KeyboardInterrupt | None = None
+    try:
+        compiled = _compiled(program, metric, parts, options)
+    except KeyboardInterrupt as interrupt:
+        stopped, compiled = interrupt, getattr(interrupt, "partial", None)
+        if compiled is None:
+            raise
     provenance = _provenance(compiled, parts, options)
     save_compiled(compiled, options.save, provenance)  # what was paid for is safe before more is spent
     compilation = getattr(compiled, "compilation", None)
@@ -122,6 +128,8 @@ def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, opt
         note(f"The report is in {options.report}.")
     validation = provenance.validation
     note(f"Saved in {options.save}{f', validation score {validation.score:.3g}' if validation else ''}.")
+    if stopped is not None:
+        raise stopped
     if parts.held_out:
         measured: Measured = measure(compiled, parts.held_out, metric, num_threads=options.threads)
         save_compiled(compiled, options.save, provenance.model_copy(update={"held_out": measured}))

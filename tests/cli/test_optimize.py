@@ -37,6 +37,14 @@ def metric(gold, pred, trace=None, pred_name=None, pred_trace=None):
     right = gold.answer == pred.answer
     return dspy.Prediction(score=float(right), feedback="" if right else "It did not look twice.")
 
+class Stopped(Program):
+    """Somebody presses Ctrl-C in the tenth run."""
+    def forward(self, question):
+        Stopped.runs = getattr(Stopped, "runs", 0) + 1
+        if Stopped.runs == 10:
+            raise KeyboardInterrupt
+        return self.answer(question=question)
+
 def broken():
     raise RuntimeError("no program today")
 
@@ -74,6 +82,16 @@ def test_a_program_is_compiled_measured_and_saved_with_how_it_came_about(folder:
     assert (found.validation and found.validation.score, found.held_out and found.held_out.score) == (1.0, 1.0)
     assert 0 < found.runs <= 60
     assert "Look twice." in (folder / "report.html").read_text()
+
+
+def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
+    result = _optimize(folder, "--metric", "metric", "--threads", "1", program="Stopped")
+    assert result.exit_code == 130, result.stderr
+    assert "Stopped." in result.stderr
+    saved = read_saved(folder / "out.json")
+    assert saved.provenance is not None
+    assert saved.provenance.held_out is None
+    assert saved.provenance.runs == 9
 
 
 @pytest.mark.parametrize(
