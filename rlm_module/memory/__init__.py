@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     from rlm_module.memory.found import Page as Page
     from rlm_module.memory.found import Pending as Pending
     from rlm_module.memory.found import SessionLine as SessionLine
+    from rlm_module.memory.importing import Question as Question
+    from rlm_module.memory.importing import Read as Read
+    from rlm_module.memory.importing import Record as Record
+    from rlm_module.memory.importing import read_anthropic as read_anthropic
+    from rlm_module.memory.importing import read_json_lines as read_json_lines
+    from rlm_module.memory.importing import read_longmemeval as read_longmemeval
+    from rlm_module.memory.importing import read_openai as read_openai
     from rlm_module.memory.sqlite import SqliteStore as SqliteStore
     from rlm_module.memory.store import MemoryStore as MemoryStore
     from rlm_module.memory.store import UserMemory as UserMemory
@@ -56,6 +63,9 @@ _HOMES = {
     "ObservationKind": "data",
     "Page": "found",
     "Pending": "found",
+    "Question": "importing",
+    "Read": "importing",
+    "Record": "importing",
     "Role": "data",
     "Session": "data",
     "SessionChangedError": "errors",
@@ -65,7 +75,11 @@ _HOMES = {
     "StoreError": "errors",
     "Turn": "data",
     "UserMemory": "store",
+    "read_anthropic": "importing",
+    "read_json_lines": "importing",
     "read_line": "exported",
+    "read_longmemeval": "importing",
+    "read_openai": "importing",
     "read_session": "data",
 }
 
