@@ -87,7 +87,7 @@ class Chats:
 def _vocabulary() -> list[str]:
     """The commonest words of English, then made-up ones, none twice."""
     source = random.Random("vocabulary")
-    made = dict.fromkeys(_FUNCTION_WORDS)
+    made: dict[str, None] = dict.fromkeys(_FUNCTION_WORDS)
     while len(made) < _VOCABULARY:
         made["".join(source.choices("etaoinshrdlucmfwygpbvk", k=source.randint(3, 10)))] = None
     return list(made)

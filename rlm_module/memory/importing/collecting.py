@@ -139,7 +139,7 @@ class Collection:
             yield f"{self._empty_turns:,} turns of {self._source} are empty; they are kept, and no search finds them."
         if self._without:
             first = self._without[0][:80]
-            yield f"{len(self._without):,} sessions of {self._source} have no turns and are left out, such as {first!r}."
+            yield f"{len(self._without):,} sessions of {self._source} have no turns and are left out, as {first!r}."
         yield from self._long
 
 
