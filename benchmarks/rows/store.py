@@ -77,7 +77,7 @@ class Scale:
     turns: int = 1_000_000
     users: int = 100
     questions: int = 300
-    compared: int = 60
+    compared: int = 40
     seconds: float = 30.0
 
 

@@ -11,7 +11,7 @@ A store holds many users; whoever reads or writes does so through the handle of 
 - `data`: `Session`, `Turn`, `Observation`. Sessions that are ingested carry the caller's ids; what a store returns
   carries opaque ones, which a model may see, and which are the same wherever the same is ingested.
 - `store`: the protocols `MemoryStore` and `UserMemory`, with what each method promises; `conformance` checks them.
-- `sqlite`: the store in one file. Its overview is in `rlm_module/memory/sqlite/__init__.py`.
+- `sqlite`: the store in one file; what its parts do stands in its own docstring.
 - `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
 
 An observer asks `pending(its name and version)` what to read, and writes with `observe` what it found and how far it

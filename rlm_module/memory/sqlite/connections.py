@@ -147,7 +147,9 @@ class Connections:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            return self._connect()
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
