@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rlm_module.memory.evaluation.cases import Key, QuestionType
-from rlm_module.memory.evaluation.report import ArmReport, report
+from rlm_module.memory.evaluation.reporting import ArmReport, report
 from rlm_module.memory.evaluation.results import Answer, ResultsFolder, Verdict
-from rlm_module.memory.evaluation.table import table
+from rlm_module.memory.evaluation.rendering import table
 
 
 def key(kind: QuestionType = "multi-session", *turns: tuple[str, int], is_abstention: bool = False) -> Key:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rlm_module.memory.evaluation.cases import QUESTION_TYPES
 from rlm_module.memory.evaluation.figures import Share, Spread
-from rlm_module.memory.evaluation.report import ArmReport
+from rlm_module.memory.evaluation.reporting import ArmReport
 
 _Cell = Callable[[ArmReport], str]
 
