@@ -6,7 +6,8 @@
   after the benchmark's rules, or by `ExactMatch`. A `ResultsFolder` keeps every answer, verdict and raw output.
 - `report` works out an arm's figures, `table` shows those of several beside each other.
 
-An arm is any object with `ingest(sessions)`, `session_id(caller's id)` and a call with `question` and `as_of`.
+An arm is any object with `ingest(sessions)`, `session_id(caller's id)` and a call with `question` and `as_of`;
+`fresh_arm` makes those of this package.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlm_module.memory.evaluation.arms import fresh_arm as fresh_arm
     from rlm_module.memory.evaluation.cases import QUESTION_TYPES as QUESTION_TYPES
     from rlm_module.memory.evaluation.cases import Case as Case
     from rlm_module.memory.evaluation.cases import Key as Key
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from rlm_module.memory.evaluation.results import Verdict as Verdict
     from rlm_module.memory.evaluation.running import Arm as Arm
     from rlm_module.memory.evaluation.running import ask as ask
+    from rlm_module.memory.evaluation.running import is_right as is_right
     from rlm_module.memory.evaluation.running import run as run
 
 _HOMES = {
@@ -57,7 +60,9 @@ _HOMES = {
     "Verdict": "results",
     "ask": "running",
     "case_of": "longmemeval",
+    "fresh_arm": "arms",
     "generate": "generated",
+    "is_right": "running",
     "read_longmemeval": "longmemeval",
     "report": "reporting",
     "run": "running",

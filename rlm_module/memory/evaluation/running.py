@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 from pydantic_core import to_jsonable_python
@@ -42,7 +43,8 @@ class Arm(Protocol):
         ...
 
 
-MakeArm: TypeAlias = "Callable[[], Arm]"
+MakeArm: TypeAlias = "Callable[[], AbstractContextManager[Arm]]"
+"""Makes an arm with an empty memory, which is gone when the context is left."""
 
 
 def ask(case: Case, make_arm: MakeArm, *, evidence_only: bool = False) -> Answer:
@@ -50,17 +52,17 @@ def ask(case: Case, make_arm: MakeArm, *, evidence_only: bool = False) -> Answer
 
     Args:
         case: The case.
-        make_arm: Makes the arm, with an empty memory.
+        make_arm: Makes the arm.
         evidence_only: Whether the history it gets is the sessions that hold the answer.
     """
-    arm = make_arm()
     sessions = case.evidence_sessions if evidence_only else case.sessions
-    began = time.perf_counter()
-    arm.ingest(sessions)
-    ingested = time.perf_counter()
-    prediction = arm(question=case.question, as_of=case.as_of)
-    seconds = time.perf_counter() - ingested
-    names = {arm.session_id(session.id): session for session in sessions}
+    with make_arm() as arm:
+        began = time.perf_counter()
+        arm.ingest(sessions)
+        ingested = time.perf_counter()
+        prediction = arm(question=case.question, as_of=case.as_of)
+        seconds = time.perf_counter() - ingested
+        names = {arm.session_id(session.id): session for session in sessions}
     cited = [_place(turn_id, names) for turn_id in prediction.evidence or ()]
     return Answer(
         question_id=case.id,
@@ -112,7 +114,7 @@ def run(
             answer = ask(case, make_arm, evidence_only=evidence_only)
             results.answer(answer)
         if case.id not in results.verdicts:
-            results.judge(Verdict(question_id=case.id, is_right=_is_right(case, answer, judge)))
+            results.judge(Verdict(question_id=case.id, is_right=is_right(case, answer, judge)))
         if on_done:
             on_done(case, results.verdicts[case.id].is_right)
 
@@ -154,7 +156,8 @@ def _at_once(cases: Iterable[Case], settle: Callable[[Case], None], threads: int
     return failures.count
 
 
-def _is_right(case: Case, answer: Answer, judge: Judge) -> bool:
+def is_right(case: Case, answer: Answer, judge: Judge) -> bool:
+    """Whether an answer is right; to abstain is, where the history does not answer."""
     if answer.abstained or answer.answer is None:
         return case.key.is_abstention
     return judge.is_right(case.question, answer.answer, case.key)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,10 @@ class Arms:
         self.reply = reply
         self.made: list[ReplayArm] = []
 
-    def __call__(self) -> ReplayArm:
+    @contextmanager
+    def __call__(self) -> Generator[ReplayArm]:
         self.made.append(ReplayArm(self.reply))
-        return self.made[-1]
+        yield self.made[-1]
 
     @property
     def asked(self) -> list[str]:

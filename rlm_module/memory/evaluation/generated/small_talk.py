@@ -77,7 +77,7 @@ _THANKS = (
     "{Thanks|Great|Got it}. Let me {think about|sleep on} the {thing}.",
     "That helps. I will look at the {thing} again.",
 )
-LEAD_INS = ("", "By the way: ", "Something else. ", "Before we go on: ", "Off topic, but ", "A word about me. ")
+LEAD_INS = ("", "By the way: ", "Something else. ", "Before we go on: ", "Off topic: ", "A word about me. ")
 
 
 @dataclass(frozen=True, slots=True)
