@@ -1,0 +1,82 @@
+"""Memory over chat histories: what was said, what was learned of it, and a store that both are asked of by time.
+
+A store holds many users; whoever reads or writes does so through the handle of one:
+
+    store = SqliteStore("memory.db")
+    ann = store.user("ann")
+    ann.ingest(sessions)                               # the same again changes nothing
+    then = store.user("ann", as_of=question_date)      # reads, and sees nothing later
+    then.search("which bike did I buy"), then.list_sessions(), then.get_session(hit.session_id)
+
+- `data`: `Session`, `Turn`, `Observation`. Sessions that are ingested carry the caller's ids; what a store returns
+  carries opaque ones, which a model may see, and which are the same wherever the same is ingested.
+- `store`: the protocols `MemoryStore` and `UserMemory`, with what each method promises; `conformance` checks them.
+- `sqlite`: the store in one file. Its overview is in `rlm_module/memory/sqlite/__init__.py`.
+- `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
+
+An observer asks `pending(its name and version)` what to read, and writes with `observe` what it found and how far it
+read, in one transaction; killed at any point it goes on where it was. Generated code should get a handle's answers, and
+never a handle: Python objects lead anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlm_module.memory.data import Observation as Observation
+    from rlm_module.memory.data import ObservationKind as ObservationKind
+    from rlm_module.memory.data import Role as Role
+    from rlm_module.memory.data import Session as Session
+    from rlm_module.memory.data import Turn as Turn
+    from rlm_module.memory.data import read_session as read_session
+    from rlm_module.memory.errors import SessionChangedError as SessionChangedError
+    from rlm_module.memory.errors import StoreBusyError as StoreBusyError
+    from rlm_module.memory.errors import StoreError as StoreError
+    from rlm_module.memory.exported import ExportedLine as ExportedLine
+    from rlm_module.memory.exported import read_line as read_line
+    from rlm_module.memory.found import Forgotten as Forgotten
+    from rlm_module.memory.found import Hit as Hit
+    from rlm_module.memory.found import IngestReport as IngestReport
+    from rlm_module.memory.found import Page as Page
+    from rlm_module.memory.found import Pending as Pending
+    from rlm_module.memory.found import SessionLine as SessionLine
+    from rlm_module.memory.sqlite import SqliteStore as SqliteStore
+    from rlm_module.memory.store import MemoryStore as MemoryStore
+    from rlm_module.memory.store import UserMemory as UserMemory
+
+_HOMES = {
+    "ExportedLine": "exported",
+    "Forgotten": "found",
+    "Hit": "found",
+    "IngestReport": "found",
+    "MemoryStore": "store",
+    "Observation": "data",
+    "ObservationKind": "data",
+    "Page": "found",
+    "Pending": "found",
+    "Role": "data",
+    "Session": "data",
+    "SessionChangedError": "errors",
+    "SessionLine": "found",
+    "SqliteStore": "sqlite",
+    "StoreBusyError": "errors",
+    "StoreError": "errors",
+    "Turn": "data",
+    "UserMemory": "store",
+    "read_line": "exported",
+    "read_session": "data",
+}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
