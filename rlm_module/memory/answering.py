@@ -81,9 +81,9 @@ class MemoryQA(dspy.Signature):
     question: str = dspy.InputField()
     as_of: dt.datetime = dspy.InputField(desc="When the question is asked; nothing later is in the memory")
     answer: str | list[Claim] | None = dspy.OutputField(
-        desc="Short and complete text; None if the memory doesn't answer the question. Where turns say different things "
-        "of what is asked, and none is plainly the newest: a list of all values with their turns, of which the newest is "
-        "returned, or all that are equally new, with their dates"
+        desc="Short and complete text; None if the memory doesn't answer the question. Where turns say different "
+        "things of what is asked, and none is plainly the newest: a list of all values with their turns, of which the "
+        "newest is returned, or all that are equally new, with their dates"
     )
     evidence: list[TurnId] = dspy.OutputField(desc="Ids of the turns that bear it out, and of no others")
 

@@ -58,9 +58,10 @@ def days_meant(phrase: str, said_on: dt.date) -> Days | None:
     """
     words = " ".join(phrase.lower().replace(",", " ").split()).strip(" .!?;:")
     side = re.match(r"(since|from|until|till) ", words)
-    words = re.sub(r"^(?:since|from|until|till|on|in|during|back in|about|exactly) (?!\d+ \w+s?$)(?:the )?", "", words)
+    bare = re.sub(r"^(?:since|from|until|till|on|in|during|back in) (?:the )?", "", words)
     try:
-        found = next((days for read in _READERS if (days := read(words, said_on)) is not None), None)
+        readings = (read(text, said_on) for text in (words, bare) for read in _READERS)
+        found = next((days for days in readings if days is not None), None)
     except (ValueError, OverflowError):  # the 31st of June
         return None
     if found is None or side is None:

@@ -73,11 +73,18 @@ def after_failure(error: FatalError) -> MemoryPrediction:
     if isinstance(error, (InputError, SandboxError)):
         raise error
     run = error.partial if isinstance(error.partial, Run) else None
-    if isinstance(error.__cause__, LimitReached):
+    if _is_limits(error):
         return abstained("budget", str(error), run)
     if run is None or not run.trajectory:
         raise error
     return abstained("no_evidence", str(error), run)
+
+
+def _is_limits(error: BaseException | None) -> bool:
+    """Whether a limit stands behind an error, be it that drawing up an answer failed after it."""
+    if error is None or isinstance(error, LimitReached):
+        return error is not None
+    return _is_limits(error.__cause__) or _is_limits(error.__context__)
 
 
 def _prediction(

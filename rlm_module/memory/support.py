@@ -57,7 +57,7 @@ class CheckAnswer(dspy.Signature):
     later: str = dspy.InputField(desc="Later turns on the same matter, as JSON lines; may be empty")
     kind: Kind = dspy.OutputField(desc="What the answer is")
     follows: bool = dspy.OutputField(desc="Whether it follows; figures apart, which are reckoned from what you list")
-    items: list[Item] = dspy.OutputField(
+    counted: list[Item] = dspy.OutputField(
         desc="Of a count, each thing once; of a sum, each amount; else empty", default=[]
     )
     dates: list[dt.date] = dspy.OutputField(desc="Of a duration, its two dates; else empty", default=[])
@@ -98,16 +98,16 @@ def figures(text: str) -> list[float]:
 
 
 def _counts(verdict: Any, answer: str, texts: Mapping[str, str]) -> bool:
-    things = {" ".join(item.what.casefold().split()) for item in verdict.items}
-    return _cited(verdict.items, texts) and float(len(things)) in figures(answer)
+    things = {" ".join(item.what.casefold().split()) for item in verdict.counted}
+    return _cited(verdict.counted, texts) and float(len(things)) in figures(answer)
 
 
 def _adds_up(verdict: Any, answer: str, texts: Mapping[str, str]) -> bool:
-    if not verdict.items or not _cited(verdict.items, texts):
+    if not verdict.counted or not _cited(verdict.counted, texts):
         return False
-    if any(item.amount not in figures(texts[item.turn]) for item in verdict.items):
+    if any(item.amount not in figures(texts[item.turn]) for item in verdict.counted):
         return False
-    total = sum(item.amount for item in verdict.items)
+    total = sum(item.amount for item in verdict.counted)
     return any(abs(total - figure) < 0.005 for figure in figures(answer))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
 from rlm_module import SubcallError, concurrent
@@ -187,8 +187,8 @@ def _views(inquiry: Inquiry, found: Iterable[Observation]) -> Iterable[Observati
         turns = [inquiry.memory.get_turn(turn_id) for turn_id in one.source_turn_ids]
         inquiry.note(turn.id for turn in turns)
         said = tuple(turn.text[:_QUOTE_CHARS] for turn in turns)
-        fields = {name: getattr(one, name) for name in ObservationView.__dataclass_fields__ if name != "said"}
-        yield ObservationView(**fields, said=said)
+        copied = {part.name: getattr(one, part.name) for part in fields(ObservationView) if part.name != "said"}
+        yield ObservationView(**copied, said=said)
 
 
 def _moment(inquiry: Inquiry, given: When | None) -> dt.datetime | None:

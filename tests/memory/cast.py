@@ -14,8 +14,9 @@ from rlm_module.memory import Session, SqliteStore, Turn, read_session
 from tests.scripted import Reply, ScriptedLM, fields, texts, turn
 
 Rows = Sequence[tuple[str, str]]
-YES = fields(kind="statement", follows="True", items="[]", dates="[]")
-NO = fields(kind="statement", follows="False", items="[]", dates="[]")
+_EXTRACT = "Your output fields are:\n1. `answer`"
+YES = fields(kind="statement", follows="True", counted="[]", dates="[]")
+NO = fields(kind="statement", follows="False", counted="[]", dates="[]")
 
 
 def chat(name: str, day: str, *said: tuple[str, str]) -> Session:
@@ -55,6 +56,7 @@ class Cast:
         check: Replies of the check, or what makes one.
         reader: Makes a reader's reply from the turns and the question.
         observer: Makes the observer's reply from the turns and the log.
+        extract: What is drawn up where the root submits nothing.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class Cast:
         check: str | BaseException | Callable[[str], Reply] = YES,
         reader: Callable[[list[dict[str, Any]], str], Reply] | None = None,
         observer: Callable[[list[dict[str, Any]], list[dict[str, Any]]], Reply] | None = None,
+        extract: str = "Nothing to say.",
     ) -> None:
         self._cells = iter(cells)
-        self._check, self._reader, self._observer = check, reader, observer
+        self._check, self._reader, self._observer, self._extract = check, reader, observer, extract
         self._lock = threading.Lock()
         self.asked: list[tuple[str, str]] = []
         self.lm = ScriptedLM(self._reply)
@@ -81,6 +84,8 @@ class Cast:
             self.asked.append((part, text))
             if part == "root":
                 return turn(next(self._cells))
+        if part == "extract":
+            return self._extract
         if part == "check":
             return self._check(text) if callable(self._check) else self._check
         turns = list(rows(text, "session"))
@@ -92,7 +97,7 @@ class Cast:
 
 
 def _part(system: str) -> str:
-    marks = {"`later`": "check", "`log`": "observer", "`session`": "reader"}
+    marks = {"`later`": "check", "`log`": "observer", "`session`": "reader", _EXTRACT: "extract"}
     return next((part for mark, part in marks.items() if mark in system), "root")
 
 

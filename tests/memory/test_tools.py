@@ -52,7 +52,9 @@ def test_search_finds_turns_of_a_role(store: SqliteStore) -> None:
 def test_a_session_holds_all_and_prints_little(store: SqliteStore) -> None:
     store.user("ann").ingest([chat("long", "2024-05-01", *[("user", f"{n} zebra {'x' * 5_000}") for n in range(40)])])
     shown, whole = _printed(
-        store, "s = get_session(search('zebra', k=1)[0].session_id)\nprint(s)", "print(sum(len(t.text) for t in s.turns))"
+        store,
+        "s = get_session(search('zebra', k=1)[0].session_id)\nprint(s)",
+        "print(sum(len(t.text) for t in s.turns))",
     )
     assert len(shown) <= 2_001
     assert int(whole) > 200_000
@@ -116,7 +118,9 @@ def test_two_users_at_once_see_their_own(store: SqliteStore) -> None:
 
 
 def test_dates_are_reckoned_on_the_host(store: SqliteStore) -> None:
-    (text,) = _printed(store, "print(date_diff('2024-03-01', '2024-04-10'), date_diff('2024-04-10', '2024-03-27', 'weeks'))")
+    (text,) = _printed(
+        store, "print(date_diff('2024-03-01', '2024-04-10'), date_diff('2024-04-10', '2024-03-27', 'weeks'))"
+    )
     assert text == "40.0 -2.0"
 
 
@@ -164,13 +168,17 @@ def test_readings_count_as_sub_calls(store: SqliteStore) -> None:
 
 
 def test_without_delegation_there_are_no_sub_models(store: SqliteStore) -> None:
-    with dspy.context(lm=Cast("print([n for n in ('ask_session', 'llm_query', 'observations') if n in globals()])", GIVE_UP).lm):
+    with dspy.context(
+        lm=Cast("print([n for n in ('ask_session', 'llm_query', 'observations') if n in globals()])", GIVE_UP).lm
+    ):
         prediction = MemorySystem(store, "ann", delegates=False)(question="What?", as_of=AS_OF)
     assert prediction.run.trajectory[0]["output"].strip() == "[]"
 
 
 def test_outside_of_a_question_tools_say_where_they_belong() -> None:
-    with pytest.raises(InputError, match=r"^Tools of a memory work within a call of MemorySystem only; ask through that\.$"):
+    with pytest.raises(
+        InputError, match=r"^Tools of a memory work within a call of MemorySystem only; ask through that\.$"
+    ):
         tools.search("bicycle")
 
 
