@@ -55,8 +55,8 @@ _WINDOW_TOKENS = 30_000
 _NOTES = f"""\
 100 questions unless told otherwise, each about a history of its own of 50 sessions. Accuracy is exact match; abstaining
 is right where the history does not answer. Evidence is compared turn by turn.
-- random: the turns of {SESSIONS_READ} sessions drawn by lot. full_history: the latest {_WINDOW_TOKENS:,} tokens. bm25: the
-  best {SESSIONS_READ} turns of one search for the question. oracle: all turns of the sessions that hold the answer.
+- random: the turns of {SESSIONS_READ} sessions drawn by lot. full_history: the latest {_WINDOW_TOKENS:,} tokens.
+  bm25: the best {SESSIONS_READ} turns of one search for the question. oracle: the sessions that hold the answer.
 - rlm, tools, delegation, observations: a root that searches by other words for those of the question."""
 
 

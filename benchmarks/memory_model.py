@@ -16,7 +16,9 @@ from benchmarks.memory_root import SESSIONS_READ, first_cell, gives_up, last_cel
 from benchmarks.scripted import cell
 
 _CHARS_PER_TOKEN = 4
-_FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ## \w+ ## \]\]|\n\nRespond with the corresponding|\Z)", re.DOTALL)
+_FIELD = re.compile(
+    r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ## \w+ ## \]\]|\n\nRespond with the corresponding|\Z)", re.DOTALL
+)
 _SESSION = re.compile(r'"id": "(\w+)\.\d+"')
 
 

@@ -138,7 +138,7 @@ class SimulatedReader:
         return {
             "kind": kind,
             "follows": right is not None and right.casefold() == answer.casefold(),
-            "items": json.dumps(list(items.values()) if kind in ("count", "sum") else []),
+            "counted": json.dumps(list(items.values()) if kind in ("count", "sum") else []),
             "dates": json.dumps([str(day) for day in days if day] if kind == "duration" else []),
         }
 

@@ -17,8 +17,8 @@ _QUESTION = re.compile(r"- `question` [^\n]*\n```\n(.*?)\n```", re.DOTALL)
 
 ASKED = (
     "Say what the user or the assistant says on this question, as far as it is about the user: {question}\n"
-    "One JSON object a line: value, amount, on (the date it happened), part (which of the things asked about it is, from "
-    "1), turn."
+    "One JSON object a line: value, amount, on (the date it happened), part (which of the things asked about it is, "
+    "from 1), turn."
 )
 
 _CHOOSE = """\
@@ -75,7 +75,7 @@ for place in range(20):
     for ranked in best:
         ids += [texts[at][0].id for at in ranked[place:place + 1] if texts[at][0].id not in ids]
 ids = ids[:$most]
-for session, number, turn in sorted({at: texts[at] for ranked in best for at in ranked}.values(), key=lambda one: one[1]):
+for session, number, turn in (texts[at] for at in dict.fromkeys(at for ranked in best for at in ranked)):
     if session.id in ids:
         for near in range(number, min(number + 2, len(session.turns))):
             print(f"{session.id}.{near}", session.turns[near].text[:110])

@@ -109,5 +109,8 @@ def clauses(question: str) -> list[list[str]]:
 
 def searches(question: str) -> list[str]:
     """What to search for: for each part of the question, words that may stand for its own."""
-    queries = [" ".join(dict.fromkeys(other for word in words for other in _OTHERS.get(word, ()))) for words in clauses(question)]
+    queries = [
+        " ".join(dict.fromkeys(other for word in words for other in _OTHERS.get(word, ())))
+        for words in clauses(question)
+    ]
     return [query for query in dict.fromkeys(queries) if query]

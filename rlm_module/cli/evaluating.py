@@ -71,7 +71,11 @@ class Evaluation:
         options = self.options
         if not options.arms:
             raise InputError("No arm is named; add --arm tools, or another.")
-        models = {"model": options.model or "offline", "sub-model": options.sub_model or "", "judge": options.judge or ""}
+        models = {
+            "model": options.model or "offline",
+            "sub-model": options.sub_model or "",
+            "judge": options.judge or "",
+        }
         folder = ResultsFolder(options.results, {"data": self.data, **models})
         judge = self._judge()
         if not options.model:
@@ -84,7 +88,16 @@ class Evaluation:
             reports.append(report(arm, self.keys, results))
             note(f"{arm}: hypotheses are in {results.hypotheses}")
         if options.as_json:
-            say(as_json({"data": self.data, **models, "judging": judge.about, "arms": list(map(dataclasses.asdict, reports))}))
+            say(
+                as_json(
+                    {
+                        "data": self.data,
+                        **models,
+                        "judging": judge.about,
+                        "arms": list(map(dataclasses.asdict, reports)),
+                    }
+                )
+            )
         else:
             say(f"{self.data}\n{judge.about}\n\n{table(reports)}")
         if failed:

@@ -31,7 +31,10 @@ class Record(dict[str, Any]):
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in dict.items(self))
-        text, limit = f"{object.__getattribute__(self, 'type_name')}({fields})", object.__getattribute__(self, "repr_chars")
+        text, limit = (
+            f"{object.__getattribute__(self, 'type_name')}({fields})",
+            object.__getattribute__(self, "repr_chars"),
+        )
         return text if not limit or len(text) <= limit else f"{text[: limit - 4]}...)"
 
     def __reduce__(self) -> tuple[Any, ...]:

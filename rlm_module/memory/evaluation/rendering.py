@@ -25,6 +25,7 @@ def table(reports: Sequence[ArmReport]) -> str:
         ("abstention precision", lambda report: _share(report.abstention_precision)),
         ("abstention recall", lambda report: _share(report.abstention_recall)),
         ("false abstention", lambda report: _share(report.false_abstention)),
+        ("wrong answers", lambda report: _share(report.wrong_answers)),
         ("cost a question: mean, median, p95", lambda report: _spread(report.cost_usd, "${:.4f}")),
         ("time a question: mean, median, p95", lambda report: _spread(report.seconds, "{:.2f} s")),
     ]

@@ -28,7 +28,8 @@ class ArmReport:
         abstention_precision: Of the questions that the arm abstained from, the share without an answer.
         abstention_recall: Of the questions without an answer, the share that it abstained from.
         false_abstention: Of the questions that have an answer, the share that it abstained from.
-        cost_usd: US dollars for each question; of nothing where an arm does not know.
+        wrong_answers: Of all questions, the share that the arm answered, and wrongly.
+        cost_usd: US dollars for each question; of nothing where the cost of any is not known.
         seconds: For each question, without taking in the history.
     """
 
@@ -44,6 +45,7 @@ class ArmReport:
     abstention_precision: Share
     abstention_recall: Share
     false_abstention: Share
+    wrong_answers: Share
     cost_usd: Spread
     seconds: Spread
 
@@ -80,6 +82,7 @@ def report(arm: str, keys: Mapping[str, Key], results: ArmResults) -> ArmReport:
     silent = [one for one in scored if one.key.is_abstention]
     answerable = [one for one in scored if not one.key.is_abstention]
     abstained = [one for one in scored if one.answer.abstained]
+    costs = [one.answer.cost_usd for one in scored if one.answer.cost_usd is not None]
     return ArmReport(
         arm=arm,
         answered=len(scored),
@@ -101,7 +104,8 @@ def report(arm: str, keys: Mapping[str, Key], results: ArmResults) -> ArmReport:
         abstention_precision=share(sum(one.key.is_abstention for one in abstained), len(abstained)),
         abstention_recall=share(sum(one.answer.abstained for one in silent), len(silent)),
         false_abstention=share(sum(one.answer.abstained for one in answerable), len(answerable)),
-        cost_usd=spread([one.answer.cost_usd for one in scored if one.answer.cost_usd is not None]),
+        wrong_answers=share(sum(not one.answer.abstained and not one.verdict.is_right for one in scored), len(scored)),
+        cost_usd=spread(costs if len(costs) == len(scored) else []),
         seconds=spread([one.answer.seconds for one in scored]),
     )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rlm_module.memory.evaluation.cases import Key, QuestionType
+from rlm_module.memory.evaluation.rendering import table
 from rlm_module.memory.evaluation.reporting import ArmReport, report
 from rlm_module.memory.evaluation.results import Answer, ResultsFolder, Verdict
-from rlm_module.memory.evaluation.rendering import table
 
 
 def key(kind: QuestionType = "multi-session", *turns: tuple[str, int], is_abstention: bool = False) -> Key:
@@ -27,10 +27,12 @@ KEYS = {
 }
 ANSWERS = (
     Answer(question_id="a", answer="x", abstained=False, evidence=(("0001", 0), ("0002", 2)), cost_usd=1, seconds=1),
-    Answer(question_id="b", answer="x", abstained=False, evidence=(("0001", 2),), unknown_evidence=1, seconds=2),
-    Answer(question_id="c", answer=None, abstained=True, seconds=3),
-    Answer(question_id="d", answer=None, abstained=True, seconds=4),
-    Answer(question_id="e", answer="y", abstained=False, seconds=10),
+    Answer(
+        question_id="b", answer="x", abstained=False, evidence=(("0001", 2),), unknown_evidence=1, cost_usd=2, seconds=2
+    ),
+    Answer(question_id="c", answer=None, abstained=True, cost_usd=3, seconds=3),
+    Answer(question_id="d", answer=None, abstained=True, cost_usd=4, seconds=4),
+    Answer(question_id="e", answer="y", abstained=False, cost_usd=10, seconds=10),
     Answer(question_id="of another set", answer="y", abstained=False),
 )
 RIGHT = {"a": True, "b": False, "c": False, "d": True, "e": False, "of another set": True}
@@ -66,10 +68,11 @@ def test_abstention(figures: ArmReport) -> None:
     assert figures.abstention_precision.value == 0.5
     assert figures.abstention_recall.value == 0.5
     assert figures.false_abstention.value == pytest.approx(1 / 3)
+    assert figures.wrong_answers.value == 0.4
 
 
 def test_cost_and_time(figures: ArmReport) -> None:
-    assert (figures.cost_usd.mean, figures.cost_usd.p95) == (1, 1)
+    assert (figures.cost_usd.mean, figures.cost_usd.median, figures.cost_usd.p95) == (4, 3, 10)
     assert (figures.seconds.mean, figures.seconds.median, figures.seconds.p95) == (4, 3, 10)
 
 
@@ -81,4 +84,14 @@ def test_the_table_has_a_column_for_each_arm(figures: ArmReport) -> None:
     assert shown["multi-session"].startswith("50.0% (")
     assert shown["single-session-user"] == "–"
     assert shown["time a question: mean, median, p95"] == "4.00 s, 3.00 s, 10.00 s"
-    assert shown["cost a question: mean, median, p95"] == "$1.0000, $1.0000, $1.0000"
+    assert shown["cost a question: mean, median, p95"] == "$4.0000, $3.0000, $10.0000"
+
+
+def test_a_cost_that_is_not_known_makes_the_spread_unknown(tmp_path: Path) -> None:
+    results = ResultsFolder(tmp_path, {}).arm("tools")
+    for name, cost in (("a", 1.0), ("b", None)):
+        results.answer(Answer(question_id=name, answer="x", abstained=False, cost_usd=cost))
+        results.judge(Verdict(question_id=name, is_right=True))
+    found = report("tools", KEYS, results)
+    assert found.cost_usd.mean is None
+    assert "unknown" in table([found])
