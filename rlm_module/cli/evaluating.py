@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # dspy takes a second to import, which `rlm --help` should no
     from rlm_module.memory.evaluation import ArmReport, ArmResults, Case, Judge, Key
 
 _ORACLE = "oracle"
-_WITH_READERS = ("rlm", "delegation", "observations")
+_OBSERVING = "observations"
+_WITH_READERS = ("rlm", "delegation", _OBSERVING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +124,14 @@ class Evaluation:
             )
 
     def _arm_options(self, arm: str) -> dict[str, Any]:
-        """What an arm is made with; the LM of readers is told only to those that have readers."""
-        if self.options.sub_model and arm in _WITH_READERS:
-            return {"sub_lm": named_model(self.options.sub_model)}
-        return {}
+        """What an arm is made with: the LM that reads sessions, where it has them read."""
+        from rlm_module.memory import Observer
+
+        if not self.options.sub_model or arm not in _WITH_READERS:
+            return {}
+        reading = named_model(self.options.sub_model)
+        observer = {"observer": Observer(reading)} if arm == _OBSERVING else {}
+        return {"sub_lm": reading, **observer}
 
     def _progress(self, arm: str, is_right: bool) -> None:
         with self._lock:

@@ -28,6 +28,8 @@ def table(reports: Sequence[ArmReport]) -> str:
         ("wrong answers", lambda report: _share(report.wrong_answers)),
         ("cost a question: mean, median, p95", lambda report: _spread(report.cost_usd, "${:.4f}")),
         ("time a question: mean, median, p95", lambda report: _spread(report.seconds, "{:.2f} s")),
+        ("cost of a history: mean, median, p95", lambda report: _spread(report.ingest_cost_usd, "${:.4f}")),
+        ("time of a history: mean, median, p95", lambda report: _spread(report.ingest_seconds, "{:.2f} s")),
     ]
     lines = [("", *(report.arm for report in reports))]
     lines += [(title, *(cell(report) for report in reports)) for title, cell in rows]

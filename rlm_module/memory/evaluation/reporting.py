@@ -31,6 +31,8 @@ class ArmReport:
         wrong_answers: Of all questions, the share that the arm answered, and wrongly.
         cost_usd: US dollars for each question; of nothing where the cost of any is not known.
         seconds: For each question, without taking in the history.
+        ingest_cost_usd: US dollars for taking in a history.
+        ingest_seconds: For that.
     """
 
     arm: str
@@ -48,6 +50,8 @@ class ArmReport:
     wrong_answers: Share
     cost_usd: Spread
     seconds: Spread
+    ingest_cost_usd: Spread
+    ingest_seconds: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,6 @@ def report(arm: str, keys: Mapping[str, Key], results: ArmResults) -> ArmReport:
     silent = [one for one in scored if one.key.is_abstention]
     answerable = [one for one in scored if not one.key.is_abstention]
     abstained = [one for one in scored if one.answer.abstained]
-    costs = [one.answer.cost_usd for one in scored if one.answer.cost_usd is not None]
     return ArmReport(
         arm=arm,
         answered=len(scored),
@@ -105,9 +108,18 @@ def report(arm: str, keys: Mapping[str, Key], results: ArmResults) -> ArmReport:
         abstention_recall=share(sum(one.answer.abstained for one in silent), len(silent)),
         false_abstention=share(sum(one.answer.abstained for one in answerable), len(answerable)),
         wrong_answers=share(sum(not one.answer.abstained and not one.verdict.is_right for one in scored), len(scored)),
-        cost_usd=spread(costs if len(costs) == len(scored) else []),
+        cost_usd=_costs(one.answer.cost_usd for one in scored),
         seconds=spread([one.answer.seconds for one in scored]),
+        ingest_cost_usd=_costs(one.answer.ingest_cost_usd for one in scored),
+        ingest_seconds=spread([one.answer.ingest_seconds for one in scored]),
     )
+
+
+def _costs(costs: Iterable[float | None]) -> Spread:
+    """How they spread; unknown if any of them is."""
+    all_of_them = list(costs)
+    known = [cost for cost in all_of_them if cost is not None]
+    return spread(known if len(known) == len(all_of_them) else [])
 
 
 def _accuracy(scored: Iterable[_Scored]) -> Share:

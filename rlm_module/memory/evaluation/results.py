@@ -32,7 +32,8 @@ class Answer(BaseModel):
         unknown_evidence: How many it cites that the history does not have.
         seconds: From the question to the answer.
         ingest_seconds: Spent on taking in the history.
-        cost_usd: US dollars, if known.
+        cost_usd: US dollars for the answer, if known.
+        ingest_cost_usd: US dollars for taking in the history, if known.
         raw: All that the arm returned.
     """
 
@@ -47,6 +48,7 @@ class Answer(BaseModel):
     seconds: float = 0.0
     ingest_seconds: float = 0.0
     cost_usd: float | None = None
+    ingest_cost_usd: float | None = None
     raw: JsonValue = None
 
 

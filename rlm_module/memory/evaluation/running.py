@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
-from rlm_module.errors import FatalError
+from rlm_module.errors import FatalError, SandboxError
 from rlm_module.memory.data import Session
 from rlm_module.memory.evaluation.cases import Case
 from rlm_module.memory.evaluation.judging import Judge
@@ -28,7 +28,7 @@ class Arm(Protocol):
     """A way of answering questions about a history, with a memory of its own."""
 
     def ingest(self, sessions: Sequence[Session]) -> Any:
-        """Takes in a history."""
+        """Takes in a history; what it returns may tell, as `Ingested` does, what was `observed` and its `usage`."""
         ...
 
     def session_id(self, caller_id: str) -> str | None:
@@ -58,7 +58,7 @@ def ask(case: Case, make_arm: MakeArm, *, evidence_only: bool = False) -> Answer
     sessions = case.evidence_sessions if evidence_only else case.sessions
     with make_arm() as arm:
         began = time.perf_counter()
-        arm.ingest(sessions)
+        taken_in = arm.ingest(sessions)
         ingested = time.perf_counter()
         prediction = arm(question=case.question, as_of=case.as_of)
         seconds = time.perf_counter() - ingested
@@ -74,6 +74,7 @@ def ask(case: Case, make_arm: MakeArm, *, evidence_only: bool = False) -> Answer
         seconds=seconds,
         ingest_seconds=ingested - began,
         cost_usd=getattr(prediction, "cost_usd", None),
+        ingest_cost_usd=_ingest_cost(taken_in),
         raw=_jsonable(dict(prediction.items())),
     )
 
@@ -106,6 +107,7 @@ def run(
 
     Raises:
         FatalError: If several in a row failed: then all would.
+        SandboxError: If there is no sandbox to be had.
     """
 
     def settle(case: Case) -> None:
@@ -179,7 +181,7 @@ class _Failures:
         if error is None:
             self._in_a_row = 0
             return
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, SandboxError):  # nothing mends it for the next one
             raise error
         self.count += 1
         self._in_a_row += 1
@@ -187,6 +189,12 @@ class _Failures:
         if self._in_a_row >= _FAILURES_IN_A_ROW:
             text = f"{self._in_a_row} questions in a row failed, the last with {type(error).__name__}: {error}"
             raise FatalError(text) from error
+
+
+def _ingest_cost(taken_in: Any) -> float | None:
+    """What an observer spent on a history; nothing where there was none."""
+    observed = getattr(taken_in, "observed", None)
+    return 0.0 if observed is None else observed.usage.cost_usd
 
 
 def _jsonable(value: Any) -> Any:

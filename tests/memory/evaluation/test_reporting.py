@@ -26,7 +26,15 @@ KEYS = {
     "unasked": key("single-session-user", ("0001", 0)),
 }
 ANSWERS = (
-    Answer(question_id="a", answer="x", abstained=False, evidence=(("0001", 0), ("0002", 2)), cost_usd=1, seconds=1),
+    Answer(
+        question_id="a",
+        answer="x",
+        abstained=False,
+        evidence=(("0001", 0), ("0002", 2)),
+        cost_usd=1,
+        seconds=1,
+        ingest_seconds=2,
+    ),
     Answer(
         question_id="b", answer="x", abstained=False, evidence=(("0001", 2),), unknown_evidence=1, cost_usd=2, seconds=2
     ),
@@ -73,6 +81,8 @@ def test_abstention(figures: ArmReport) -> None:
 
 def test_cost_and_time(figures: ArmReport) -> None:
     assert (figures.cost_usd.mean, figures.cost_usd.median, figures.cost_usd.p95) == (4, 3, 10)
+    assert figures.ingest_seconds.p95 == 2
+    assert figures.ingest_cost_usd.mean is None
     assert (figures.seconds.mean, figures.seconds.median, figures.seconds.p95) == (4, 3, 10)
 
 

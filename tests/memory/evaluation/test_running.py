@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dspy
 import pytest
 
-from rlm_module.errors import FatalError
+from rlm_module.errors import FatalError, SandboxError
 from rlm_module.memory.data import Session
 from rlm_module.memory.evaluation.cases import Case, Key
 from rlm_module.memory.evaluation.judging import ExactMatch
@@ -35,7 +36,7 @@ class ReplayArm:
         self.sessions: Sequence[Session] = ()
         self.asked: list[tuple[str, dt.datetime]] = []
 
-    def ingest(self, sessions: Sequence[Session]) -> None:
+    def ingest(self, sessions: Sequence[Session]) -> Any:
         self.sessions = sessions
 
     def session_id(self, caller_id: str) -> str | None:
@@ -134,6 +135,26 @@ def test_when_all_fail_it_stops(tmp_path: Path, threads: int) -> None:
     with pytest.raises(FatalError, match="5 questions in a row failed, the last with RuntimeError: no key"):
         run(cases(30), arms, results(tmp_path), ExactMatch(), threads=threads)
     assert len(arms.made) < 10
+
+
+def test_without_a_sandbox_it_stops_at_once(tmp_path: Path) -> None:
+    def reply(_: str) -> dspy.Prediction:
+        raise SandboxError("there is no Deno")
+
+    arms = Arms(reply)
+    with pytest.raises(SandboxError, match="there is no Deno"):
+        run(cases(3), arms, results(tmp_path), ExactMatch())
+    assert len(arms.made) == 1
+
+
+def test_what_an_observer_spent_is_kept() -> None:
+    class Observed(ReplayArm):
+        def ingest(self, sessions: Sequence[Session]) -> Any:
+            return SimpleNamespace(observed=SimpleNamespace(usage=SimpleNamespace(cost_usd=0.5)))
+
+    answer = ask(case_of(record()), lambda: nullcontext(Observed(lambda _: answered("Rex"))))
+    assert answer.ingest_cost_usd == 0.5
+    assert ask(case_of(record()), Arms(lambda _: answered("Rex"))).ingest_cost_usd == 0
 
 
 def test_an_answer_whose_judge_failed_is_judged_later_and_not_asked_again(tmp_path: Path) -> None:
