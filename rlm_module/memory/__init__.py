@@ -11,7 +11,7 @@ A store holds many users; whoever reads or writes does so through the handle of 
 - `data`: `Session`, `Turn`, `Observation`. Sessions that are ingested carry the caller's ids; what a store returns
   carries opaque ones, which a model may see, and which are the same wherever the same is ingested.
 - `store`: the protocols `MemoryStore` and `UserMemory`, with what each method promises; `conformance` checks them.
-- `sqlite`: the store in one file. Its overview is in `rlm_module/memory/sqlite/__init__.py`.
+- `sqlite`: the store in one file; what its parts do stands in its own docstring.
 - `system`: `MemorySystem`, the program that is asked; `tools` are what its generated code may call, `observing` is how
   it learns typed observations, and `arms` are other ways of answering, to compare it with.
 - `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     from rlm_module.memory.found import Page as Page
     from rlm_module.memory.found import Pending as Pending
     from rlm_module.memory.found import SessionLine as SessionLine
+    from rlm_module.memory.importing import Question as Question
+    from rlm_module.memory.importing import Read as Read
+    from rlm_module.memory.importing import Record as Record
+    from rlm_module.memory.importing import read_anthropic as read_anthropic
+    from rlm_module.memory.importing import read_json_lines as read_json_lines
+    from rlm_module.memory.importing import read_longmemeval as read_longmemeval
+    from rlm_module.memory.importing import read_openai as read_openai
     from rlm_module.memory.observing import Estimate as Estimate
     from rlm_module.memory.observing import Observer as Observer
     from rlm_module.memory.observing import ObserverReport as ObserverReport
@@ -70,6 +77,9 @@ _HOMES = {
     "ObserverReport": "observing",
     "Page": "found",
     "Pending": "found",
+    "Question": "importing",
+    "Read": "importing",
+    "Record": "importing",
     "Role": "data",
     "Session": "data",
     "SessionChangedError": "errors",
@@ -79,7 +89,11 @@ _HOMES = {
     "StoreError": "errors",
     "Turn": "data",
     "UserMemory": "store",
+    "read_anthropic": "importing",
+    "read_json_lines": "importing",
     "read_line": "exported",
+    "read_longmemeval": "importing",
+    "read_openai": "importing",
     "read_session": "data",
 }
 

@@ -33,7 +33,21 @@ def _in_zone(moment: dt.datetime, info: ValidationInfo) -> dt.datetime:
 Moment: TypeAlias = Annotated[dt.datetime, pydantic.AfterValidator(_in_zone)]
 """A time with its offset from UTC; one that names no zone is read in that of the validation context, or in UTC."""
 
-Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARS)]
+
+def _of_whole_characters(text: str) -> str:
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("there is half of a character in it, a lone surrogate, which no file can hold") from error
+    return text
+
+
+Text: TypeAlias = Annotated[str, pydantic.AfterValidator(_of_whole_characters)]
+"""Text that UTF-8 can hold."""
+
+Id: TypeAlias = Annotated[Text, Field(min_length=1, max_length=_MAX_ID_CHARS)]
+"""A short text that is not empty."""
 
 
 class _Record(BaseModel):
@@ -51,7 +65,7 @@ class Turn(_Record):
     """
 
     role: Role
-    text: str
+    text: Text
     ts: Moment
     id: str = ""
 
@@ -100,8 +114,8 @@ class Observation(_Record):
     """
 
     kind: ObservationKind
-    subject: Annotated[str, Field(min_length=1, max_length=_MAX_ID_CHARS)]
-    value: str
+    subject: Id
+    value: Text
     stated_at: Moment
     refers_start: Moment | None = None
     refers_end: Moment | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rlm_module.errors import InputError
-from rlm_module.memory.data import Id, Moment, Observation, Role, fault
+from rlm_module.memory.data import Id, Moment, Observation, Role, Text, fault
 
 
 class _Line(BaseModel):
@@ -26,7 +26,7 @@ class ExportedTurn(_Line):
 
     position: int = Field(ge=0)
     role: Role
-    text: str
+    text: Text
     ts: Moment
 
 

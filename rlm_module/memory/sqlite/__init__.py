@@ -1,4 +1,12 @@
-"""A memory store in one file of SQLite."""
+"""A memory store in one file of SQLite.
+
+- `schema`: the tables. `numbers`: a turn's number holds its user, session and place, so that each of these is a range.
+- `connections`: one that writes, many that read, and what SQLite's errors are called here. `users`: look-ups.
+- `writing`, `forgetting`, `observing`, `exporting`: what transactions do; `reading`, `searching`: what is asked.
+- `words`, `ranking`: the index only knows which turn has which word. A search takes candidates from it by the rarest
+  words, and ranks their texts in a small index in memory with the same stems.
+- `user`: `UserMemory` over all of these.
+"""
 
 from __future__ import annotations
 

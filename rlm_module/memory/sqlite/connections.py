@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rlm_module.errors import InputError
 from rlm_module.memory.errors import StoreBusyError, StoreError
 from rlm_module.memory.sqlite.ranking import Ranker
 from rlm_module.memory.sqlite.schema import migrate, version
@@ -146,7 +147,9 @@ class Connections:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            return self._connect()
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
@@ -171,6 +174,8 @@ class Connections:
             if _is_busy(error):
                 raise self._busy() from error
             raise StoreError(f"{self._path} cannot be used ({error}); mend that, or name another file.") from error
+        except UnicodeEncodeError as error:
+            raise InputError("An argument holds half of a character, a lone surrogate; leave it out.") from error
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{self._path} is no store, or is damaged ({error}); restore it from a copy.") from error
 

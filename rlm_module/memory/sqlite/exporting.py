@@ -13,8 +13,10 @@ from rlm_module.memory.sqlite.ids import split_turn_id, turn_id
 from rlm_module.memory.sqlite.numbers import position_of, session_number, turns_of_session
 from rlm_module.memory.sqlite.observing import mark_observed, observations_of, write_observation
 from rlm_module.memory.sqlite.users import ROLES, SessionRow
-from rlm_module.memory.sqlite.writing import add_session, write_turns
+from rlm_module.memory.sqlite.writing import Writing
 from rlm_module.memory.times import instant, moment_of, offset_minutes
+
+_TURNS_AT_ONCE = 1_000
 
 
 def export(connection: sqlite3.Connection, user_no: int) -> Iterator[ExportedLine]:
@@ -57,6 +59,8 @@ class Restoration:
         self._connection = connection
         self._user_no = user_no
         self._user = user
+        self._writing = Writing(connection, user_no, user)
+        self._unwritten = 0
         self._sessions: dict[str, SessionRow] = {}
         self._observations: dict[str, str] = {}
 
@@ -76,21 +80,25 @@ class Restoration:
                 turns += len(line.turns)
                 self._session(line)
             else:
+                self._flush()
                 self._observation(line)
+        self._flush()
         return IngestReport(added=len(self._sessions), turns=turns)
+
+    def _flush(self) -> None:
+        self._writing.flush()
+        self._unwritten = 0
 
     def _session(self, line: ExportedSession) -> None:
         positions = [turn.position for turn in line.turns]
         if positions != sorted(set(positions)) or (positions and positions[-1] >= line.length):
             raise InputError(f"Exported session {line.id!r} has turns at wrong positions; export it anew.")
         at, offset = instant(line.started_at), offset_minutes(line.started_at)
-        given = SessionRow(0, line.public_id, line.id, at, offset, line.length, 0, at)
-        row = add_session(self._connection, self._user_no, self._user, given, line.length)
-        write_turns(
-            self._connection,
-            row.session_no,
-            ((turn.position, Turn(role=turn.role, text=turn.text, ts=turn.ts)) for turn in line.turns),
-        )
+        turns = [(turn.position, Turn(role=turn.role, text=turn.text, ts=turn.ts)) for turn in line.turns]
+        row = self._writing.add(line.id, (at, offset), line.length, turns)
+        self._unwritten += len(turns)
+        if self._unwritten >= _TURNS_AT_ONCE:
+            self._flush()
         for observer, through in line.observed.items():
             mark_observed(self._connection, row.session_no, observer, through)
         self._sessions[line.public_id] = row

@@ -51,6 +51,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             text, content = '', detail = none, columnsize = 0, tokenize = "porter unicode61 remove_diacritics 2"
         )
         """,
+        # Parts of the index are merged by sixteen, not by four: ingest is a quarter faster, and finding hardly slower.
+        "INSERT INTO turn_words (turn_words, rank) VALUES ('automerge', 16)",
+        "INSERT INTO turn_words (turn_words, rank) VALUES ('crisismerge', 32)",
         """
         CREATE TABLE observations (
             observation_no INTEGER PRIMARY KEY AUTOINCREMENT,

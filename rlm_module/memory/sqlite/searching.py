@@ -11,7 +11,6 @@ import heapq
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from rlm_module.errors import InputError
 from rlm_module.memory.data import Role
@@ -19,7 +18,7 @@ from rlm_module.memory.found import Hit
 from rlm_module.memory.sqlite.numbers import session_number, session_of, turns_of_user
 from rlm_module.memory.sqlite.ranking import Ranker, weight_of
 from rlm_module.memory.sqlite.reading import turn_of
-from rlm_module.memory.sqlite.users import EVER, ROLES
+from rlm_module.memory.sqlite.users import EVER, ROLES, TurnRow
 from rlm_module.memory.sqlite.words import words
 
 _MAX_K = 1_000
@@ -35,9 +34,6 @@ _BATCH = 200
 _COMMON_AT_ONCE = 4
 
 _POSTINGS = "SELECT rowid FROM turn_words WHERE turn_words MATCH ? AND rowid BETWEEN ? AND ?"
-
-
-_Row: TypeAlias = "tuple[int, int, int, int, str]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +128,12 @@ def _stages(connection: sqlite3.Connection, user_no: int, found: Sequence[_Word]
         yield common
 
 
-def _candidates(connection: sqlite3.Connection, user_no: int, found: Sequence[_Word], question: Question) -> list[_Row]:
+def _candidates(
+    connection: sqlite3.Connection, user_no: int, found: Sequence[_Word], question: Question
+) -> list[TurnRow]:
     """Turns worth ranking, as many as are enough."""
     wanted = max(_RANKED, 2 * question.k)
-    rows: list[_Row] = []
+    rows: list[TurnRow] = []
     for stage in _stages(connection, user_no, found):
         for numbers in _best_first(stage):
             rows += _known(connection, numbers, question)
@@ -156,7 +154,7 @@ def _best_first(worth: Mapping[int, float]) -> Iterator[list[int]]:
         yield ordered[start : start + _BATCH]
 
 
-def _known(connection: sqlite3.Connection, numbers: Sequence[int], question: Question) -> list[_Row]:
+def _known(connection: sqlite3.Connection, numbers: Sequence[int], question: Question) -> list[TurnRow]:
     """Of some turns those that may be found, in the same order."""
     query = f"""
         SELECT turn_no, role, ts, ts_offset, text FROM turns
@@ -182,7 +180,7 @@ def _postings(connection: sqlite3.Connection, user_no: int, asked: str) -> list[
     return [number for (number,) in rows]
 
 
-def _hits(connection: sqlite3.Connection, best: Sequence[tuple[float, _Row]]) -> tuple[Hit, ...]:
+def _hits(connection: sqlite3.Connection, best: Sequence[tuple[float, TurnRow]]) -> tuple[Hit, ...]:
     ids: dict[int, str] = {}
     hits: list[Hit] = []
     for score, row in best:

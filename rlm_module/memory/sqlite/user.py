@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from rlm_module.memory.sqlite.users import (
     turn_by_public_id,
     user_number,
 )
-from rlm_module.memory.sqlite.writing import refuse_changed, write_session
+from rlm_module.memory.sqlite.writing import Writing, refuse_changed
 from rlm_module.memory.times import instant
 
 _TURNS_AT_ONCE = 1_000
@@ -47,22 +46,18 @@ class SqliteUser:
     def ingest(self, sessions: Iterable[Session], *, replace: bool = False) -> IngestReport:
         self._refuse_if_bound()
         if isinstance(sessions, Sequence):
-            _refuse_duplicates(sessions)
+            for _ in _batches(sessions):
+                pass
             if not replace:
                 with self._connections.reading() as connection:
                     refuse_changed(connection, user_number(connection, self._name), sessions)
-        report, left, seen = IngestReport(), iter(sessions), set[str]()
-        for first in left:
-            with self._connections.writing() as connection:
-                user_no, turns = make_user(connection, self._name), 0
-                for session in itertools.chain([first], left):
-                    if session.id in seen:
-                        raise _duplicate(session.id)
-                    seen.add(session.id)
-                    report += write_session(connection, user_no, self._name, session, replace)
-                    turns += len(session.turns)
-                    if turns >= _TURNS_AT_ONCE:
-                        break
+        report = IngestReport()
+        for batch in _batches(sessions):  # nobody waits for a writer whose sessions are still being made
+            with self._writing() as (connection, user_no):
+                writing = Writing(connection, user_no, self._name)
+                for session in batch:
+                    report += writing.write(session, replace)
+                writing.flush()
         return report
 
     def session_id(self, caller_id: str) -> str | None:
@@ -194,13 +189,21 @@ class SqliteUser:
         return gone
 
 
-def _refuse_duplicates(sessions: Sequence[Session]) -> None:
-    seen: set[str] = set()
+def _batches(sessions: Iterable[Session]) -> Iterator[list[Session]]:
+    """Sessions of about as many turns as a transaction should have.
+
+    Raises:
+        InputError: If two sessions have one id.
+    """
+    seen, batch, turns = set[str](), list[Session](), 0
     for session in sessions:
         if session.id in seen:
-            raise _duplicate(session.id)
+            raise InputError(f"Two sessions have the id {session.id!r}; give each its own.")
         seen.add(session.id)
-
-
-def _duplicate(caller_id: str) -> InputError:
-    return InputError(f"Two sessions have the id {caller_id!r}; give each its own.")
+        batch.append(session)
+        turns += len(session.turns)
+        if turns >= _TURNS_AT_ONCE:
+            yield batch
+            batch, turns = [], 0
+    if batch:
+        yield batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rlm_module.errors import InputError
 from rlm_module.memory.data import Role
@@ -12,6 +13,9 @@ from rlm_module.memory.sqlite.numbers import MAX_USERS, TURN_SHIFT
 
 ROLES: tuple[Role, ...] = ("user", "assistant", "system", "tool")
 """By their numbers in the file: later versions only append."""
+
+TurnRow: TypeAlias = "tuple[int, int, int, int, str]"
+"""A turn as its table has it: number, role's number, microseconds, minutes of offset, text."""
 
 EVER = 1 << 62
 """A time after all others."""
