@@ -74,14 +74,14 @@ def longmemeval(data: Path, count: int | None, **options: Any) -> None:
     answers with everything that the arm returned, verdicts, and hypotheses as the benchmark's own evaluator reads them.
     """
     with reported_failures():
-        from rlm_module.memory.evaluation import read_longmemeval
+        from rlm_module.memory.evaluation import read_cases
 
-        keys = {case.id: case.key for case in read_longmemeval(data)}  # a broken file is told before anything is spent
+        keys = {case.id: case.key for case in read_cases(data)}  # a broken file is told before anything is spent
         chosen = _spread(keys, count)
         about = f"{data.name}, {data.stat().st_size:,} bytes"
 
         def cases() -> Iterator[Case]:
-            return (case for case in read_longmemeval(data) if case.id in chosen)
+            return (case for case in read_cases(data) if case.id in chosen)
 
         Evaluation(Options(**options), about, chosen, cases).run()
 

@@ -1,6 +1,6 @@
 """Measuring memories: LongMemEval, and a generated test set in its form.
 
-- `read_longmemeval` reads the published files as cases, which keep what an arm is told apart from what scores it;
+- `read_cases` reads the published files as cases, which keep what an arm is told apart from what scores it;
   `generate` makes up a set of any size whose answers are exact.
 - `run` puts the cases to an arm, each once however often it is started, and has the answers judged: by `ModelJudge`
   after the benchmark's rules, or by `ExactMatch`. A `ResultsFolder` keeps every answer, verdict and raw output.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rlm_module.memory.evaluation.judging import Judge as Judge
     from rlm_module.memory.evaluation.judging import ModelJudge as ModelJudge
     from rlm_module.memory.evaluation.longmemeval import case_of as case_of
-    from rlm_module.memory.evaluation.longmemeval import read_longmemeval as read_longmemeval
+    from rlm_module.memory.evaluation.longmemeval import read_cases as read_cases
     from rlm_module.memory.evaluation.rendering import table as table
     from rlm_module.memory.evaluation.reporting import ArmReport as ArmReport
     from rlm_module.memory.evaluation.reporting import report as report
@@ -63,7 +63,7 @@ _HOMES = {
     "fresh_arm": "arms",
     "generate": "generated",
     "is_right": "running",
-    "read_longmemeval": "longmemeval",
+    "read_cases": "longmemeval",
     "report": "reporting",
     "run": "running",
     "table": "rendering",

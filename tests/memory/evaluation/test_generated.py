@@ -17,7 +17,7 @@ from rlm_module.memory.evaluation.cases import DATE_FORMAT, QUESTION_TYPES
 from rlm_module.memory.evaluation.generated import GeneratedQuestion, Statement, generate, write_generated
 from rlm_module.memory.evaluation.generated.questions import POOLS
 from rlm_module.memory.evaluation.generated.topics import phrase
-from rlm_module.memory.evaluation.longmemeval import read_longmemeval
+from rlm_module.memory.evaluation.longmemeval import read_cases
 
 # A list of its own: what counts as a content word is not the generator's to say.
 STOP = frozenset(
@@ -191,10 +191,10 @@ def test_the_file_reads_as_the_benchmarks_does(tmp_path: Path, questions: list[G
     path = tmp_path / "set.json"
     assert write_generated(path, questions) == len(questions)
     assert json.loads(path.read_text()) == [question.record for question in questions]
-    cases = list(read_longmemeval(path))
+    cases = list(read_cases(path))
     assert [case.key.answer for case in cases] == [question.record["answer"] for question in questions]
     assert [case.key.turns for case in cases] == [
-        {(f"{statement.session:04d}", statement.turn) for statement in evidence(question)} for question in questions
+        {(f"{statement.session:05d}", statement.turn) for statement in evidence(question)} for question in questions
     ]
 
 

@@ -18,25 +18,31 @@ def key(kind: QuestionType = "multi-session", *turns: tuple[str, int], is_absten
 
 
 KEYS = {
-    "a": key("multi-session", ("0001", 0), ("0002", 4)),
-    "b": key("multi-session", ("0001", 2)),
-    "c": key("knowledge-update", ("0003", 6)),
+    "a": key("multi-session", ("00001", 0), ("00002", 4)),
+    "b": key("multi-session", ("00001", 2)),
+    "c": key("knowledge-update", ("00003", 6)),
     "d": key("knowledge-update", is_abstention=True),
     "e": key("temporal-reasoning", is_abstention=True),
-    "unasked": key("single-session-user", ("0001", 0)),
+    "unasked": key("single-session-user", ("00001", 0)),
 }
 ANSWERS = (
     Answer(
         question_id="a",
         answer="x",
         abstained=False,
-        evidence=(("0001", 0), ("0002", 2)),
+        evidence=(("00001", 0), ("00002", 2)),
         cost_usd=1,
         seconds=1,
         ingest_seconds=2,
     ),
     Answer(
-        question_id="b", answer="x", abstained=False, evidence=(("0001", 2),), unknown_evidence=1, cost_usd=2, seconds=2
+        question_id="b",
+        answer="x",
+        abstained=False,
+        evidence=(("00001", 2),),
+        unknown_evidence=1,
+        cost_usd=2,
+        seconds=2,
     ),
     Answer(question_id="c", answer=None, abstained=True, cost_usd=3, seconds=3),
     Answer(question_id="d", answer=None, abstained=True, cost_usd=4, seconds=4),

@@ -74,15 +74,15 @@ def results(path: Path) -> ArmResults:
 
 def test_an_arm_gets_history_question_and_date_and_citations_are_mapped_back() -> None:
     case = case_of(record())
-    arms = Arms(lambda _: answered("Rex", "x0001.0", "x0001.0", "x0009.0", "x0001.7", "nonsense", cost_usd=0.25))
+    arms = Arms(lambda _: answered("Rex", "x00001.0", "x00001.0", "x00009.0", "x00001.7", "nonsense", cost_usd=0.25))
     answer = ask(case, arms)
     assert arms.made[0].asked == [(case.question, case.as_of)]
     assert arms.made[0].sessions == case.sessions
-    assert (answer.answer, answer.evidence, answer.unknown_evidence) == ("Rex", (("0001", 0),), 3)
+    assert (answer.answer, answer.evidence, answer.unknown_evidence) == ("Rex", (("00001", 0),), 3)
     assert answer.cost_usd == 0.25
     assert answer.raw == {
         "answer": "Rex",
-        "evidence": ["x0001.0", "x0001.0", "x0009.0", "x0001.7", "nonsense"],
+        "evidence": ["x00001.0", "x00001.0", "x00009.0", "x00001.7", "nonsense"],
         "abstained": False,
         "reason": None,
         "cost_usd": 0.25,
@@ -92,7 +92,7 @@ def test_an_arm_gets_history_question_and_date_and_citations_are_mapped_back() -
 def test_the_sessions_that_hold_the_answer_can_be_handed_over_alone() -> None:
     arms = Arms(lambda _: answered("Rex"))
     ask(case_of(record()), arms, evidence_only=True)
-    assert [session.id for session in arms.made[0].sessions] == ["0001"]
+    assert [session.id for session in arms.made[0].sessions] == ["00001"]
 
 
 def test_what_json_cannot_hold_is_kept_as_text() -> None:
