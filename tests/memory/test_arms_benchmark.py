@@ -8,12 +8,13 @@ from random import Random
 
 import pytest
 
-from benchmarks import memory_arms
-from benchmarks.memory_arms import measure, misses
+from benchmarks.figures import verdict
 from benchmarks.memory_model import SimulatedModel
 from benchmarks.memory_reader import SimulatedReader
 from benchmarks.memory_root import SESSIONS_READ
 from benchmarks.memory_words import clauses, searches
+from benchmarks.rows import arms
+from benchmarks.rows.arms import Asked, figures, judged
 from rlm_module.memory.evaluation import ArmReport, GeneratedQuestion, generate
 from rlm_module.memory.evaluation.figures import share
 from rlm_module.memory.evaluation.generated.questions import POOLS
@@ -25,9 +26,13 @@ def questions() -> list[GeneratedQuestion]:
     return list(generate(seed=5, questions=42, sessions=50))
 
 
+def measure(arm: str, questions: list[GeneratedQuestion]) -> ArmReport:
+    return arms.measure(arm, questions, 0.0, 1, lambda _: None)
+
+
 @pytest.fixture(scope="module")
 def oracle(questions: list[GeneratedQuestion]) -> ArmReport:
-    return measure("oracle", questions[:7], 0.0, threads=1)
+    return measure("oracle", questions[:7])
 
 
 def test_what_the_root_searches_for_names_no_answer() -> None:
@@ -46,10 +51,10 @@ def test_a_question_of_two_matters_is_searched_for_in_two() -> None:
 
 
 def test_sessions_drawn_by_lot_do_not_answer(questions: list[GeneratedQuestion]) -> None:
-    found = measure("random", questions, 0.0, threads=1)
+    found = measure("random", questions)
     assert found.micro.value is not None
     assert found.micro.value <= 0.4
-    assert misses([found]) == []
+    assert all(figure.reached for figure in judged(found))
 
 
 def test_whoever_is_handed_the_evidence_answers(oracle: ArmReport) -> None:
@@ -97,25 +102,27 @@ def test_the_ninth_session_is_not_read(questions: list[GeneratedQuestion]) -> No
 
 def test_each_figure_that_is_not_reached_is_named(oracle: ArmReport) -> None:
     good = dataclasses.replace(oracle, arm="tools")
-    assert misses([good]) == []
+    assert verdict(list(judged(good))) == "all 4 figures reached"
     bad = dataclasses.replace(
         good, micro=share(9, 10), turn_precision=0.9, turn_recall=None, false_abstention=share(1, 10)
     )
-    assert misses([bad]) == [
-        "tools: accuracy is 90.0%, must be ≥ 95%",
-        "tools: evidence precision is 90.0%, must be ≥ 95%",
-        "tools: evidence recall is none, must be ≥ 90%",
-        "tools: false abstention is 10.0%, must be ≤ 2%",
-    ]
+    assert verdict(list(judged(bad))) == (
+        "miss: tools-accuracy is 90 %, must be ≥ 95 %; tools-evidence-precision is 90 %, must be ≥ 95 %; "
+        "tools-evidence-recall could not be measured (no answer has any); "
+        "tools-false-abstention is 10 %, must be ≤ 2 %"
+    )
     easy = dataclasses.replace(oracle, arm="random")
-    assert misses([easy]) == ["random: accuracy is 100.0%, must be ≤ 40%"]
+    assert verdict(list(judged(easy))) == "miss: random-accuracy is 100 %, must be ≤ 40 %"
+    assert list(judged(oracle)) == []
 
 
-def test_a_miss_is_the_last_line_and_the_exit_status(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], oracle: ArmReport
-) -> None:
-    monkeypatch.setattr(memory_arms, "measure", lambda arm, *_: dataclasses.replace(oracle, arm=arm))
-    assert memory_arms.main(["--questions", "1", "--only", "random"]) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "miss: random: accuracy is 100.0%, must be ≤ 40%"
-    assert memory_arms.main(["--questions", "1", "--only", "tools"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "all figures of the arms reached"
+def test_arms_stand_beside_each_other_for_either_reader() -> None:
+    shown: list[str] = []
+    asked = Asked(questions=7, sessions=25, arms=("random", "full_history", "oracle"), threads=1)
+    found = list(figures(asked, lambda _: None, shown.append))
+    assert [figure.aim.name for figure in found] == ["random-accuracy"]
+    perfect, erring = shown
+    assert perfect.startswith("7 questions, 25 sessions each, perfect reader")
+    assert erring.startswith("7 questions, 25 sessions each, reader that errs at 10%")
+    for text in shown:
+        assert [cell.strip() for cell in text.splitlines()[2].split("|")[2:5]] == ["random", "full_history", "oracle"]
