@@ -12,6 +12,8 @@ A store holds many users; whoever reads or writes does so through the handle of 
   carries opaque ones, which a model may see, and which are the same wherever the same is ingested.
 - `store`: the protocols `MemoryStore` and `UserMemory`, with what each method promises; `conformance` checks them.
 - `sqlite`: the store in one file; what its parts do stands in its own docstring.
+- `system`: `MemorySystem`, the program that is asked; `tools` are what its generated code may call, `observing` is how
+  it learns typed observations, and `arms` are other ways of answering, to compare it with.
 - `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
 - `histories`: sessions as the `ChatHistory` that signatures take, and back.
 
@@ -52,18 +54,30 @@ if TYPE_CHECKING:
     from rlm_module.memory.importing import read_json_lines as read_json_lines
     from rlm_module.memory.importing import read_longmemeval as read_longmemeval
     from rlm_module.memory.importing import read_openai as read_openai
+    from rlm_module.memory.observing import Estimate as Estimate
+    from rlm_module.memory.observing import Observer as Observer
+    from rlm_module.memory.observing import ObserverReport as ObserverReport
+    from rlm_module.memory.prediction import MemoryPrediction as MemoryPrediction
     from rlm_module.memory.sqlite import SqliteStore as SqliteStore
     from rlm_module.memory.store import MemoryStore as MemoryStore
     from rlm_module.memory.store import UserMemory as UserMemory
+    from rlm_module.memory.system import Ingested as Ingested
+    from rlm_module.memory.system import MemorySystem as MemorySystem
 
 _HOMES = {
+    "Estimate": "observing",
     "ExportedLine": "exported",
     "Forgotten": "found",
     "Hit": "found",
     "IngestReport": "found",
+    "Ingested": "system",
+    "MemoryPrediction": "prediction",
     "MemoryStore": "store",
+    "MemorySystem": "system",
     "Observation": "data",
     "ObservationKind": "data",
+    "Observer": "observing",
+    "ObserverReport": "observing",
     "Page": "found",
     "Pending": "found",
     "Question": "importing",

@@ -17,4 +17,5 @@ from rlm_module.memory.importing.json_lines import read_json_lines as read_json_
 from rlm_module.memory.importing.longmemeval import Question as Question
 from rlm_module.memory.importing.longmemeval import Record as Record
 from rlm_module.memory.importing.longmemeval import read_longmemeval as read_longmemeval
+from rlm_module.memory.importing.longmemeval import record_of as record_of
 from rlm_module.memory.importing.openai import read_openai as read_openai

@@ -106,8 +106,8 @@ class Collection:
         role = _ROLES.get(turn.role.lower()) if isinstance(turn.role, str) else None
         if role is None:
             raise InputError(
-                f"Turn {place} of session {name[:80]!r} has the role {str(turn.role)[:40]!r}, which is none of "
-                f"{', '.join(_ROLES)}; rename it."
+                f"Turn {place} of session {name[:80]!r} has the role {str(turn.role)[:40]!r} in {self._source}, "
+                f"which is none of {', '.join(_ROLES)}; rename it."
             )
         self._empty_turns += not turn.text.strip()
         if len(turn.text) > _LONG_CHARS:

@@ -12,6 +12,8 @@ from rlm_module.errors import InputError
 
 _CHUNK_CHARS = 1 << 20
 _TAIL_BYTES = 4_096
+_LONGEST_ITEM_CHARS = 1 << 28
+_NEAR_END_CHARS = 16
 
 
 def items(path: str | PathLike[str]) -> Iterator[Any]:
@@ -102,7 +104,11 @@ def _items(stream: TextIO, file: Path) -> Iterator[Any]:
                 item, end = decoder.raw_decode(text, at)
                 break
             except json.JSONDecodeError as error:
-                more = stream.read(max(_CHUNK_CHARS, len(text) - at))  # doubling, so that long items cost little more
+                # Where the text merely ends too early, the fault is near its end, or a string without one.
+                is_open = error.msg.startswith("Unterminated") or error.pos >= len(text) - _NEAR_END_CHARS
+                is_open = is_open and len(text) - at < _LONGEST_ITEM_CHARS
+                # Twice as much, so that long items cost little more.
+                more = stream.read(max(_CHUNK_CHARS, len(text) - at)) if is_open else ""
                 if not more:
                     raise InputError(f"Item {count} of {file} is no JSON ({error.msg}); get the file anew.") from error
                 text, at = text[at:] + more, 0

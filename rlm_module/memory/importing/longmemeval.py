@@ -75,10 +75,20 @@ def read_longmemeval(path: str | PathLike[str], *, zone: dt.tzinfo = dt.UTC) -> 
         InputError: If the file is truncated, which is seen first, or an item is no question.
     """
     for number, item in enumerate(items(path)):
-        yield _record(mapping(item, f"Item {number} of {path}"), f"item {number} of {path}", zone)
+        yield record_of(mapping(item, f"Item {number} of {path}"), f"item {number} of {path}", zone)
 
 
-def _record(item: Mapping[str, Any], what: str, zone: dt.tzinfo) -> Record:
+def record_of(item: Mapping[str, Any], what: str, zone: dt.tzinfo = dt.UTC) -> Record:
+    """One item of such a file.
+
+    Args:
+        item: The item.
+        what: What it is, for an error.
+        zone: Where its times are read, which name no zone.
+
+    Raises:
+        InputError: If it is no question.
+    """
     missing = [field for field in _FIELDS if field not in item]
     if missing:
         raise InputError(f"{what[:1].upper()}{what[1:]} lacks {', '.join(missing)}; is the file of another kind?")
