@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlm_module.budget import Budget as Budget
-    from rlm_module.charging import Charges as Charges
     from rlm_module.charging import charged as charged
     from rlm_module.errors import FatalError as FatalError
     from rlm_module.errors import InputError as InputError
+    from rlm_module.errors import LimitReached as LimitReached
     from rlm_module.errors import RLMError as RLMError
     from rlm_module.errors import SandboxError as SandboxError
     from rlm_module.errors import SubcallError as SubcallError
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from rlm_module.runs import Run as Run
     from rlm_module.runs import RunPrediction as RunPrediction
     from rlm_module.runs import capture_runs as capture_runs
+    from rlm_module.runs import traced_runs as traced_runs
+    from rlm_module.shared_budget import Spent as Spent
+    from rlm_module.shared_budget import spending as spending
     from rlm_module.tools import concurrent as concurrent
 
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
 _HOMES = {
     "Budget": "budget",
-    "Charges": "charging",
     "FatalError": "errors",
     "InputError": "errors",
+    "LimitReached": "errors",
     "OfflineLM": "offline",
     "RLM": "module",
     "RLMError": "errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "RunPrediction": "runs",
     "Sandbox": "interpreter",
     "SandboxError": "errors",
+    "Spent": "shared_budget",
     "SubcallError": "errors",
     "UsageReport": "ledger",
     "capture_runs": "runs",
@@ -49,6 +53,8 @@ _HOMES = {
     "price_of": "prices",
     "replay_run": "resuming",
     "score_run": "journal",
+    "spending": "shared_budget",
+    "traced_runs": "runs",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

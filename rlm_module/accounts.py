@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import time
 from collections.abc import Generator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -16,35 +14,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import dspy
-from dspy.clients._deprecation import adapter_message_call
 
+from rlm_module.allowance import Allowance
 from rlm_module.books import Conversations, Spending, Twins
-from rlm_module.errors import LimitReached, describe
 from rlm_module.events import LMCalled, Role, Usage
-from rlm_module.faults import is_transient, may_be_billed, most_attempts, pause
 from rlm_module.journal import Journal
-from rlm_module.ledger import Allowance, Hold, Ledger, Need
-from rlm_module.long_replies import has_to_stream, streamed, streamed_async
+from rlm_module.ledger import Hold, Ledger
+from rlm_module.long_replies import streamed, streamed_async
 from rlm_module.meter import Meter
-from rlm_module.plausible import can_be
+from rlm_module.paid_calls import PaidCall
 from rlm_module.prices import (
-    completions_of,
-    count_tokens,
-    is_managed,
-    listed_price,
     price_of,
-    reply_cap,
-    reply_limit,
-    reply_limit_name,
-    worst_case,
 )
-from rlm_module.shown import without_secrets
-from rlm_module.subcalls import model_name, text_of
-from rlm_module.workers import result_of
+from rlm_module.subcalls import model_name
+from rlm_module.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
 _CURRENT: ContextVar[Account | None] = ContextVar("rlm_module_account", default=None)
+
+# What runs share that begin here; in dspy's settings, because dspy.Parallel hands on only those.
+SPENDING = "rlm_module_spending"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +43,7 @@ class Account:
 
     Args:
         ledger: Where they are reserved and settled.
-        journal: Where they are recorded.
+        journal: Where they are recorded; None for calls outside of any run.
         twins: Those of the tree.
         conversations: Those of the tree.
         role: What they are for.
@@ -64,10 +54,11 @@ class Account:
         spending: What they add to.
         allowance: Out of which each takes a sub-call; None where they don't count.
         instead: The LM that they go to, whichever the predictor has.
+        deadline: When none is begun any more, for calls whose run does not see to that.
     """
 
     ledger: Ledger
-    journal: Journal
+    journal: Journal | None
     twins: Twins
     conversations: Conversations
     role: Role
@@ -78,6 +69,7 @@ class Account:
     spending: Spending = field(default_factory=Spending)
     allowance: Allowance | None = None
     instead: Any = None
+    deadline: Deadline = field(default_factory=Deadline)
 
     @contextmanager
     def scope(self) -> Generator[None]:
@@ -85,8 +77,10 @@ class Account:
         meter = Meter(self.ledger)
         token = _CURRENT.set(self)
         lm = self.instead if self.instead is not None else dspy.settings.lm
+        # A run that is begun within is paid for by this account, and not a second time by what that is a part of.
+        settings: dict[str, Any] = {SPENDING: None} if lm is None else {SPENDING: None, "lm": self.lm(lm)}
         try:
-            with meter.scope(), contextlib.nullcontext() if lm is None else dspy.context(lm=self.lm(lm)):
+            with meter.scope(), dspy.context(**settings):
                 yield
         finally:
             _CURRENT.reset(token)
@@ -110,7 +104,7 @@ class Account:
     def lm(self, lm: Any) -> PaidLM:
         """The LM, as this account may call it."""
         lm = self.instead if self.instead is not None else lm
-        if isinstance(lm, PaidLM) and lm.account.ledger is self.ledger:
+        while isinstance(lm, PaidLM) and self.ledger.reaches(lm.account.ledger):
             lm = lm.inner
         return PaidLM(lm, self)
 
@@ -131,6 +125,8 @@ class Account:
         self.ledger.settle(self.role, spent, self.depth, hold)
         usage = sum(spent.values(), Usage())
         self.spending.add(usage)
+        if self.journal is None:
+            return
         shared, news = self.conversations.news(self.node, self.role, messages)
         self.journal.record(
             LMCalled(
@@ -174,24 +170,24 @@ class PaidLM(dspy.BaseLM):
         self.last_entry: Mapping[str, Any] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        call = _Call(self, args, kwargs)
+        call = PaidCall(self.inner, self.payer(), args, kwargs)
         while (twin := call.twin()) is not None:
             wait([twin])
-        with call.made(result_of(call.admitted())), call.as_adapter():
+        with self._booked(call, call.hold()):
             ask = partial(streamed, self.inner) if call.streams else self.inner
             while True:
                 try:
                     return call.ended(ask(*args, **call.options))
                 except Exception as error:
-                    if self.account.ledger.stopped.wait(call.pause_after(error)):
+                    if call.account.ledger.stopped.wait(call.pause_after(error)):
                         raise
 
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """The same, awaited."""
-        call = _Call(self, args, kwargs)
+        call = PaidCall(self.inner, self.payer(), args, kwargs)
         while (twin := call.twin()) is not None:
             await asyncio.shield(asyncio.wrap_future(twin))  # it is not this call's to cancel
-        with call.made(await call.hold()), call.as_adapter():
+        with self._booked(call, await call.ahold()):
             ask = getattr(self.inner, "acall", self.inner)
             if call.streams:
                 ask = partial(streamed_async, self.inner)
@@ -200,12 +196,36 @@ class PaidLM(dspy.BaseLM):
                     return call.ended(await ask(*args, **call.options))
                 except Exception as error:
                     await asyncio.sleep(call.pause_after(error))
-                    if self.account.ledger.stopped.is_set():
+                    if call.account.ledger.stopped.is_set():
                         raise
+
+    @contextmanager
+    def _booked(self, call: PaidCall, hold: Hold) -> Generator[None]:
+        try:
+            with call.made(hold), call.as_adapter():
+                yield
+        finally:
+            self.last_entry = call.last_entry
 
     def copy(self, **kwargs: Any) -> PaidLM:
         """A copy with other options, on the same account."""
         return PaidLM(self.inner.copy(**kwargs), self.account)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PaidLM:
+        """A copy of a program shares the LM, as it shares the one that dspy is configured with."""
+        return PaidLM(self.inner, self.account)
+
+    def dump_state(self) -> dict[str, Any]:
+        """The state of the LM itself: a saved program pays into no ledger."""
+        return self.inner.dump_state()
+
+    def payer(self) -> Account:
+        """Its account, unless it is called within a run which that is to pay for, too: then the run's pays for both."""
+        current = _CURRENT.get()
+        mine = self.account.ledger
+        if current is None or current.ledger is mine or not current.ledger.reaches(mine):
+            return self.account
+        return current
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "inner":
@@ -227,169 +247,3 @@ class PaidLM(dspy.BaseLM):
     @property
     def supported_params(self) -> set[str]:
         return set(getattr(self.inner, "supported_params", ()))
-
-
-class _Call:
-    """The books of one call."""
-
-    def __init__(self, lm: PaidLM, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-        self._paid, self._lm, self._account = lm, lm.inner, lm.account
-        self._prompt = args[0] if args else options.get("messages", options.get("prompt"))
-        self._limit = reply_limit(self._lm, options)
-        self._reply: Any = None
-        self._key: Any = None
-        self.options = options
-        self.attempts = 1
-        self._is_estimate = False
-        self._meter = Meter(self._account.ledger)
-        self._began = time.monotonic()
-        if self._account.ledger.budget.limits_spending and self._limit is None:
-            self._limit = reply_cap(self._lm, self._account.role, self._account.ledger.budget)
-            if isinstance(self._lm, dspy.BaseLM):
-                self.options = {**options, reply_limit_name(self._lm): self._limit}
-        self.streams = has_to_stream(self._lm, self._limit)
-
-    def twin(self) -> Future[None] | None:
-        """An identical call to wait for."""
-        if self._key is not None or not is_managed(self._lm) or not self.options.get("cache", self._lm.cache):
-            return None
-        key = id(self._lm), repr(self._prompt), repr(sorted(self.options.items(), key=lambda item: item[0]))
-        twin = self._account.twins.join(key)
-        if twin is None:
-            self._key = key
-        return twin
-
-    def admitted(self) -> Future[Hold]:
-        """A hold of the most that it can cost, once that fits."""
-        ledger = self._account.ledger
-        try:
-            if self._account.allowance is not None and not self._account.allowance.reserve():
-                raise LimitReached("calls")
-            need = Need()
-            if ledger.budget.limits_spending:
-                need = worst_case(self._lm, self._prompt, self.options, self._limit or 0, ledger.budget)
-            # A child's answer is drawn up out of what is left: the slice is kept for the root's.
-            is_final = self._account.role == "extract" and not self._account.depth
-            future = ledger.admit(need, is_final=is_final)
-        except BaseException as error:
-            future = Future()
-            future.set_exception(error)
-        future.add_done_callback(self._not_admitted)
-        return future
-
-    async def hold(self) -> Hold:
-        """The same, awaited; one that comes too late for a call that was cancelled is given back."""
-        admitted = self.admitted()
-        try:
-            return await asyncio.wrap_future(admitted)
-        except asyncio.CancelledError:
-            self._leave()
-            if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
-                self._account.ledger.settle(self._account.role, {}, hold=admitted.result())
-            raise
-
-    @contextmanager
-    def made(self, hold: Hold) -> Generator[None]:
-        """The call itself: measured, and booked however it ends."""
-        error: BaseException | None = None
-        try:
-            with self._meter.scope():
-                yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            self._leave()
-            self._paid.last_entry = self._meter.last_entry
-            reply = text_of(self._reply) or ""
-            self._account.book(
-                self._spent(reply, error),
-                hold,
-                model=model_name(self._lm),
-                messages=self._messages(),
-                reply=reply,
-                seconds=time.monotonic() - self._began,
-                error=None if error is None else without_secrets(describe(error)),
-                attempts=self.attempts,
-                is_estimate=self._is_estimate,
-            )
-
-    @contextmanager
-    def as_adapter(self) -> Generator[None]:
-        """dspy warns of chat messages unless an adapter made them, which it tells by the LM they were made for."""
-        with adapter_message_call(self._lm, self.options.get("messages")):
-            yield
-
-    def ended(self, reply: Any) -> Any:
-        """Takes in the reply."""
-        self._reply = reply
-        return reply
-
-    def pause_after(self, error: Exception) -> float:
-        """Seconds to wait before the next attempt; where there is none, the error is raised again."""
-        if self.attempts >= most_attempts(self._lm) or not is_transient(error):
-            raise error
-        self.attempts += 1
-        return pause(error, self.attempts - 1)
-
-    def _not_admitted(self, future: Future[Hold]) -> None:
-        if future.cancelled() or future.exception() is not None:
-            self._leave()
-
-    def _leave(self) -> None:
-        key, self._key = self._key, None
-        if key is not None:
-            self._account.twins.leave(key)
-
-    def _messages(self) -> tuple[Mapping[str, Any], ...]:
-        entry = self._meter.last_entry or {}
-        messages = entry.get("messages") or self.options.get("messages")
-        if isinstance(messages, (list, tuple)) and messages:
-            return tuple(messages)
-        return ({"role": "user", "content": self._prompt if isinstance(self._prompt, str) else str(self._prompt)},)
-
-    def _spent(self, reply: str, error: BaseException | None) -> dict[str, Usage]:
-        """What was used, priced. Of an LM that does not tell, a limited budget is charged what it looks like."""
-        budget = self._account.ledger.budget
-        spent = self._meter.spent
-        # What failed is charged only where a budget has to be held, since nobody knows whether it was paid for.
-        if not spent and (error is None or (budget.limits_spending and may_be_billed(error))):
-            spent = {model_name(self._lm): Usage(calls=1, cost_usd=None)}
-        priced: dict[str, Usage] = {}
-        for model, told in spent.items():
-            usage = self._believed(told, reply, error)
-            price = listed_price(self._lm, budget)
-            if price is None and usage.cost_usd is None and (budget.cost_usd is not None or self.streams):
-                price = price_of(self._lm, budget, usage.prompt_tokens)
-            is_told = usage.tokens or usage.calls == usage.cached_calls or budget.limits_spending
-            priced[model] = usage if price is None or not is_told else replace(usage, cost_usd=price.of(usage))
-        return priced
-
-    def _believed(self, told: Usage, reply: str, error: BaseException | None) -> Usage:
-        """What a provider reports, if that can be true. If not, or if it reports nothing, a limited budget is charged
-        an estimate, of a failed call the most it can have used, and without a limit it counts as not known.
-        """
-        paid = told.calls - told.cached_calls
-        shares = max(1, paid) * completions_of(self._lm, self.options)
-        is_wrong = self._meter.is_wrong or not can_be(
-            told.prompt_tokens // shares,
-            told.completion_tokens // shares,
-            prompt=self._prompt,
-            reply=reply,
-            limit=self._limit,
-        )
-        if is_wrong:
-            logger.warning(
-                "%s reported usage that cannot be true; it is not counted as reported.", model_name(self._lm)
-            )
-        if not paid or not (is_wrong or told.tokens == 0):
-            return told
-        if not self._account.ledger.budget.limits_spending:
-            return replace(told, prompt_tokens=0, completion_tokens=0, cost_usd=None)
-        self._is_estimate = True
-        completion = longest = self._limit or 0
-        if error is None:
-            # The count is an upper estimate, and a reply ends where the LM was told to end it; a callable was not told.
-            counted = count_tokens(reply)
-            completion = min(counted, longest) if isinstance(self._lm, dspy.BaseLM) else counted
-        return replace(told, prompt_tokens=count_tokens(self._prompt), completion_tokens=completion, cost_usd=None)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dspy
 from dspy.adapters import ChatAdapter
 from dspy.utils.callback import with_callbacks
 
+from rlm_module.demos import shown_turns
 from rlm_module.outputs import to_type
 from rlm_module.reply import extract_code, read_reply
-
-TURN_FIELDS = ("request", "reasoning", "code")
 
 
 def current_adapter() -> dspy.Adapter:
@@ -32,24 +31,6 @@ def turn_adapter() -> dspy.Adapter:
     adapter.parse = types.MethodType(_PARSE_TURN, adapter)
     adapter.format_demos = types.MethodType(_format_demos, adapter)
     return adapter
-
-
-def demo_turns(demos: Iterable[Any]) -> list[dict[str, str]]:
-    """Demos as plain turns in order. What is no turn, such as a labelled example of the whole task, is left out."""
-    turns: list[dict[str, str]] = []
-    for demo in demos:
-        fields = dict(demo.items())
-        if not all(isinstance(fields.get(name), str) for name in TURN_FIELDS):
-            continue
-        earlier = fields.get("history")
-        messages = getattr(earlier, "messages", earlier) or []
-        turns += [_turn(message) for message in messages if isinstance(message, Mapping)]
-        turns.append(_turn(fields))
-    return turns
-
-
-def _turn(fields: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(fields.get(name) or "") for name in TURN_FIELDS}
 
 
 def outputs_adapter() -> dspy.Adapter:
@@ -90,7 +71,7 @@ def _parse_outputs(self: dspy.Adapter, signature: type[dspy.Signature], completi
 def _format_demos(
     self: dspy.Adapter, signature: type[dspy.Signature], demos: list[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    inputs = {"history": dspy.History(messages=demo_turns(demos))}
+    inputs = {"history": dspy.History(messages=shown_turns(demos))}
     return list(self.format_conversation_history(signature.delete("history"), "history", inputs))
 
 

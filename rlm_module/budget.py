@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from rlm_module.errors import InputError
 
 _EXTRACT_SHARE, _EXTRACT_SECONDS = 0.15, 30.0
+
+_Amount = TypeVar("_Amount", int, float)
+
+
+def least(one: _Amount | None, other: _Amount | None) -> _Amount | None:
+    """The lower of two limits, of which None is no limit."""
+    given = [limit for limit in (one, other) if limit is not None]
+    return min(given) if given else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,20 @@ class Budget:
     def limits_spending(self) -> bool:
         """Whether a call has to be priced before it is made."""
         return self.cost_usd is not None or self.tokens is not None
+
+    def within(self, outer: Budget) -> Budget:
+        """What calls have to keep to that an outer budget has to pay for, too: the lower limits, and prices of both.
+        Time is not part of it, since the outer one's began before.
+        """
+        caps = self if self.limits_spending else outer
+        return replace(
+            self,
+            cost_usd=least(self.cost_usd, outer.cost_usd),
+            tokens=least(self.tokens, outer.tokens),
+            prices={**outer.prices, **self.prices},
+            root_tokens=caps.root_tokens,
+            sub_tokens=caps.sub_tokens,
+        )
 
     @property
     def extract_seconds(self) -> float:

@@ -39,15 +39,18 @@ class FatalError(RLMError):
 
 
 class LimitReached(RLMError):
-    """A limit of the run tree leaves no room for what was about to be done; it ends the run with what was found.
+    """A limit leaves no room for what was about to be done; it ends a run with what was found.
 
     Args:
         limit: Which: money, tokens, time, or number of calls.
+        is_shared: Whether it is that of a budget which several runs share.
     """
 
-    def __init__(self, limit: Limit) -> None:
-        super().__init__(f"the budget's {limit} are used up" if limit != "cost" else "the budget's money is used up")
+    def __init__(self, limit: Limit, *, is_shared: bool = False) -> None:
+        whose = "shared budget" if is_shared else "budget"
+        super().__init__(f"the {whose}'s money is used up" if limit == "cost" else f"the {whose}'s {limit} are used up")
         self.limit: Limit = limit
+        self.is_shared = is_shared
 
 
 class SandboxError(FatalError):

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
-Role = Literal["root", "sub", "child", "extract", "tool"]
-"""What an LM call is for: turns of the root, sub-calls, turns of child RLMs, drawing up an answer, or a tool."""
+Role = Literal["root", "sub", "child", "extract", "tool", "other"]
+"""What an LM call is for: turns of the root, sub-calls, turns of child RLMs, drawing up an answer, a tool, or something
+outside of any run that shares a budget with runs."""
 TerminationReason = Literal[
     "submitted", "max_iters", "budget:cost", "budget:tokens", "budget:seconds", "budget:calls", "error", "cancelled"
 ]
@@ -221,11 +222,20 @@ class CallFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted(Event):
-    """The conversation had outgrown the LM's window: turns up to `turn` are shown as `summary` from now on."""
+    """The conversation had outgrown the LM's window: turns up to `turn` are shown as `summary` from now on.
+
+    Args:
+        turn: 0 where no turn is, and requests alone were cut.
+        summary: What the LM drew up, or what was made by rule.
+        asked: The turn before whose request it was done.
+        longest: Characters to which the requests of later turns were cut; None for none.
+    """
 
     tag: ClassVar[str] = "compacted"
     turn: int
     summary: str
+    asked: int = 0
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,11 +261,12 @@ class Execution:
         """Those of the LMs that generated code may choose from; not on the caller's loop, since a list of prices may
         have to be fetched first.
         """
+        budget = self._tree.ledger.budget
         if not self._node.depth:
-            check_priced(self._plan.lms, self._plan.budget)
-            if self._plan.budget.limits_spending:
+            check_priced(self._plan.lms, budget)
+            if budget.limits_spending:
                 count_tokens("The tokenizer takes seconds to load.")
-        return price_list(self._plan.models.named, self._plan.budget) if self._plan.models else {}
+        return price_list(self._plan.models.named, budget) if self._plan.models else {}
 
     def _store_inputs(self) -> Mapping[str, str]:
         """Those of a child are made again where it is resumed. What is read from a disk is read here, off the loop."""

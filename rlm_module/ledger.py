@@ -1,39 +1,24 @@
 """The ledger of a run tree: a call reserves the most it can cost before it is made, and settles what it used.
 
-Siblings and children share it, so that no two of them count on the same money. Amounts are kept in whole
-trillionths of a dollar, in which sums are exact.
+Siblings and children share it, so that no two of them count on the same money. Ledgers of several runs can stand below
+one that they share: a call then has to fit into each on the way up.
 """
 
 from __future__ import annotations
 
-import math
 import threading
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import partial
 
-from rlm_module.budget import UNLIMITED, Budget
+from rlm_module.allowance import Allowance
+from rlm_module.budget import UNLIMITED, Budget, least
 from rlm_module.errors import LimitReached
 from rlm_module.events import Role, Usage
-
-_PICO = 10**12
-_EXTRACT_PART = 3
-"""At most one in this many parts of a budget is kept for drawing up an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """The most that a call can use.
-
-    Args:
-        tokens: Prompt tokens and the longest reply.
-        cost_usd: Their price.
-    """
-
-    tokens: int = 0
-    cost_usd: float = 0.0
+from rlm_module.reservations import Hold as Hold
+from rlm_module.reservations import Need as Need
+from rlm_module.reservations import Reservations
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,144 +38,104 @@ class UsageReport:
     by_depth: Mapping[int, Usage] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
-class Hold:
-    """What a call has reserved; it is given back when the call is settled."""
-
-    tokens: int
-    pico: int
-    is_final: bool = False
-
-
-class Allowance:
-    """Sub-calls that an RLM and all below it may make.
-
-    Args:
-        limit: How many.
-        parent: The allowance out of which they are taken, too.
-    """
-
-    def __init__(self, limit: int, parent: Allowance | None = None) -> None:
-        self.limit = limit
-        self._parent = parent
-        self._used = 0
-        self._lock = threading.Lock()
-
-    @property
-    def left(self) -> int:
-        """Sub-calls that may still be made."""
-        own = max(0, self.limit - self._used)
-        return own if self._parent is None else min(own, self._parent.left)
-
-    def reserve(self, calls: int = 1) -> int:
-        """Takes up to `calls` sub-calls out of what is left, before they are made.
-
-        Returns:
-            How many of them may be made, from the first on.
-        """
-        with self._lock:
-            granted = min(calls, max(0, self.limit - self._used))
-            if self._parent is not None:
-                granted = self._parent.reserve(granted)
-            self._used += granted
-            return granted
-
-
-@dataclass(slots=True)
-class _Waiting:
-    hold: Hold
-    granted: Future[Hold]
-
-
 class Ledger:
     """The only way to spend, safe to share between threads.
 
     Args:
         max_calls: Sub-calls and turns of children that the tree may make.
         budget: What the tree may spend.
+        parent: The ledger that it is a part of, which has to be able to pay, too.
+
+    `limits` are its own. `budget` is what its calls have to keep to, with the limits and prices of those above.
     """
 
-    def __init__(self, max_calls: int, budget: Budget = UNLIMITED) -> None:
+    def __init__(self, max_calls: int, budget: Budget = UNLIMITED, parent: Ledger | None = None) -> None:
         self.calls = Allowance(max_calls)
-        self.budget = budget
-        self._tokens = self._pico = 0
-        self._holds: set[Hold] = set()
-        self._waiting: deque[_Waiting] = deque()
-        self._kept = Hold(0, 0)
+        self.limits = budget
+        self.budget = budget if parent is None else budget.within(parent.budget)
+        self.own = Reservations(budget)
+        self._parent = parent
+        self._asking: dict[Future[Hold], Hold] = {}
         self._spent: dict[tuple[Role, str, int], Usage] = {}
         self._lock = threading.RLock()
-        self.stopped = threading.Event()
+        self.stopped = self.own.stopped
 
     @property
     def tokens_left(self) -> int | None:
         """Tokens that are neither spent, nor reserved, nor kept for the end; None if they are not limited."""
-        if self.budget.tokens is None:
-            return None
-        with self._lock:
-            return max(0, self.budget.tokens - self._taken("tokens") - self._kept.tokens)
+        return least(self.own.tokens_left, None if self._parent is None else self._parent.tokens_left)
 
     @property
     def cost_left(self) -> float | None:
         """The same for US dollars."""
-        if self.budget.cost_usd is None:
-            return None
-        with self._lock:
-            return max(0, self._limit_pico - self._taken("pico") - self._kept.pico) / _PICO
+        return least(self.own.cost_left, None if self._parent is None else self._parent.cost_left)
 
-    def keep(self, need: Need) -> None:
-        """Keeps a slice for drawing up an answer, which only a final call may use: what that needs, and no more than
-        a third of the budget.
+    def reaches(self, other: Ledger) -> bool:
+        """Whether what is spent here is spent there, too."""
+        return other is self or (self._parent is not None and self._parent.reaches(other))
+
+    def keep(self, need: Need, whose: Ledger | None = None) -> None:
+        """Keeps a slice for drawing up an answer, here and above, which only a final call of its owner may use: what
+        that needs, but no more than is there, nor than, with all other slices, a third of the budget.
         """
-        with self._lock:
-            tokens = min(need.tokens, (self.budget.tokens or 0) // _EXTRACT_PART)
-            pico = min(_pico(need.cost_usd), self._limit_pico // _EXTRACT_PART)
-            self._kept = Hold(tokens, pico)
+        self.own.keep(need, whose or self)
+        if self._parent is not None:
+            self._parent.keep(need, whose or self)
 
-    def admit(self, need: Need, *, is_final: bool = False) -> Future[Hold]:
+    def admit(self, need: Need, *, is_final: bool = False, whose: Ledger | None = None) -> Future[Hold]:
         """Reserves what a call may use. One that does not fit waits while others hold reservations.
 
         Args:
             need: The most it can use.
             is_final: Whether it draws up the run's answer, for which a slice is kept.
+            whose: The ledger below that asks for it.
 
         Returns:
             A future that fails with LimitReached where the call does not fit and nothing is held that could be freed.
         """
-        hold = Hold(need.tokens, _pico(need.cost_usd), is_final)
-        granted: Future[Hold] = Future()
-        with self._lock:
-            if self.stopped.is_set() and not is_final:
-                granted.cancel()
-                return granted
-            if is_final:  # the others are not worth waiting for any more
-                self._waiting.appendleft(_Waiting(hold, granted))
-            else:
-                self._waiting.append(_Waiting(hold, granted))
-            settled = self._serve()
-        _tell(settled)
-        return granted
+        hold = Hold.of(need, whose or self, is_final=is_final)
+        granted = self.own.request(hold)
+        if self._parent is None:
+            return granted
+        ask = partial(self._parent.admit, need, is_final=is_final, whose=whose or self)
+        return _Climb(self, hold, granted, ask).both
 
     def stop(self) -> None:
         """Refuses all that waits and all that comes, but for drawing up the answer: their futures are cancelled."""
+        under_way = self.own.stop()
         with self._lock:
-            self.stopped.set()
-            refused, self._waiting = self._waiting, deque(w for w in self._waiting if w.hold.is_final)
-        for waiting in refused:
-            if not waiting.hold.is_final:
-                waiting.granted.cancel()
+            asked = [above for above, hold in self._asking.items() if not hold.is_final]
+        for above in asked:
+            above.cancel()
+        self._leave_above(under_way)
+
+    def close(self) -> None:
+        """Stops it, and lets go of what is kept and held above."""
+        self.stop()
+        self._leave_above(self.own.held)
+        self._release(self)
 
     def settle(self, role: Role, spent: Mapping[str, Usage], depth: int = 0, hold: Hold | None = None) -> None:
-        """Books what a call has used, by model, and gives back what it had reserved."""
+        """Books what a call has used, by model, here and above, and gives back what it had reserved."""
+        self.restore(role, spent, depth)
+        if self._parent is not None:
+            self._parent.settle(role, spent, depth)
+        if hold is not None:
+            self.give_back(hold)
+
+    def restore(self, role: Role, spent: Mapping[str, Usage], depth: int = 0) -> None:
+        """Books what an earlier part of the run has used: here alone, since it was not spent above."""
         with self._lock:
             for model, usage in spent.items():
                 key = role, model, depth
                 self._spent[key] = self._spent.get(key, Usage()) + usage
-                self._tokens += usage.tokens
-                self._pico += _pico(usage.cost_usd or 0.0)
-            if hold is not None:
-                self._holds.discard(hold)
-            settled = self._serve()
-        _tell(settled)
+                self.own.book(usage.tokens, usage.cost_usd or 0.0)
+
+    def give_back(self, hold: Hold) -> None:
+        """Ends a reservation, here and above."""
+        if self._parent is not None and hold.above is not None:
+            self._parent.give_back(hold.above)
+        self.own.give_back(hold)
 
     def report(self) -> UsageReport:
         """What has been spent up to now."""
@@ -206,48 +151,88 @@ class Ledger:
                 by_depth[depth] = by_depth.get(depth, Usage()) + usage
         return UsageReport(total, by_role, by_model, by_depth)
 
-    @property
-    def _limit_pico(self) -> int:
-        return math.floor((self.budget.cost_usd or 0.0) * _PICO)
+    def asks(self, above: Future[Hold], hold: Hold) -> None:
+        """Takes note that a call waits above. One that comes after the end is cancelled."""
+        with self._lock:
+            self._asking[above] = hold
+            is_late = self.stopped.is_set() and not hold.is_final
+        if is_late:
+            above.cancel()
 
-    def _taken(self, what: Literal["tokens", "pico"]) -> int:
-        spent = self._tokens if what == "tokens" else self._pico
-        return spent + sum(getattr(hold, what) for hold in self._holds)
+    def answered(self, above: Future[Hold], hold: Hold) -> bool:
+        """Takes note of what it was told there, and returns whether it may be made now."""
+        is_granted = not above.cancelled() and above.exception() is None
+        with self._lock:
+            self._asking.pop(above, None)
+            hold.above = above.result() if is_granted else None
+            return is_granted and (hold.is_final or not self.stopped.is_set())
 
-    def _lacking(self, hold: Hold) -> Literal["cost", "tokens"] | None:
-        kept = Hold(0, 0) if hold.is_final else self._kept
-        if self.budget.cost_usd is not None and self._taken("pico") + kept.pico + hold.pico > self._limit_pico:
-            return "cost"
-        if self.budget.tokens is not None and self._taken("tokens") + kept.tokens + hold.tokens > self.budget.tokens:
-            return "tokens"
-        return None
+    def _leave_above(self, holds: list[Hold]) -> None:
+        """Has nobody above wait for what these hold there."""
+        with self._lock:
+            above = [hold.above for hold in holds if hold.above is not None]
+        if self._parent is not None and above:
+            self._parent.own.leave(above)
+            self._parent._leave_above(above)
 
-    def _serve(self) -> list[tuple[_Waiting, LimitReached | None]]:
-        """Whom to tell what: the first that waits is granted or refused or goes on waiting, and so on in order."""
-        settled: list[tuple[_Waiting, LimitReached | None]] = []
-        while self._waiting:
-            first = self._waiting[0]
-            lacking = self._lacking(first.hold)
-            is_hopeless = first.hold.is_final and self.stopped.is_set()  # what is held may never be given back
-            if lacking is not None and self._holds and not is_hopeless and not first.granted.cancelled():
-                break
-            self._waiting.popleft()
-            if not first.granted.set_running_or_notify_cancel():
-                continue
-            if lacking is None:
-                self._holds.add(first.hold)
-            settled.append((first, None if lacking is None else LimitReached(lacking)))
-        return settled
+    def _release(self, whose: Ledger) -> None:
+        self.own.release(whose)
+        if self._parent is not None:
+            self._parent._release(whose)
 
 
-def _tell(settled: list[tuple[_Waiting, LimitReached | None]]) -> None:
-    # Outside the lock: a waiter's callback may come back here.
-    for waiting, refusal in settled:
-        if refusal is None:
-            waiting.granted.set_result(waiting.hold)
-        else:
-            waiting.granted.set_exception(refusal)
+class _Climb:
+    """A call on its way up: once a ledger has granted it, it asks the one above. While it waits there it holds its
+    reservation here; that ends, since what is held at the top is in flight.
 
+    Args:
+        ledger: Where it comes from.
+        hold: What it reserves there.
+        granted: Done when it has that.
+        ask: Asks the one above.
 
-def _pico(cost_usd: float) -> int:
-    return math.ceil(cost_usd * _PICO)
+    `both` is done when it has it here and above.
+    """
+
+    def __init__(self, ledger: Ledger, hold: Hold, granted: Future[Hold], ask: Callable[[], Future[Hold]]) -> None:
+        self._ledger, self._hold, self._granted, self._ask_above = ledger, hold, granted, ask
+        self._above: Future[Hold] | None = None
+        self.both: Future[Hold] = Future()
+        self.both.add_done_callback(self._drop)
+        granted.add_done_callback(self._ask)
+
+    def _ask(self, granted: Future[Hold]) -> None:
+        if self._was_refused(granted):
+            return
+        above = self._above = self._ask_above()
+        self._ledger.asks(above, self._hold)
+        self._drop(self.both)
+        above.add_done_callback(self._answer)
+
+    def _answer(self, above: Future[Hold]) -> None:
+        may_be_made = self._ledger.answered(above, self._hold)
+        if may_be_made and self.both.set_running_or_notify_cancel():
+            self.both.set_result(self._hold)
+            return
+        self._ledger.give_back(self._hold)
+        if not self._was_refused(above):
+            self.both.cancel()
+
+    def _was_refused(self, asked: Future[Hold]) -> bool:
+        """Whether it was; this, then, is too."""
+        if asked.cancelled():
+            self.both.cancel()
+            return True
+        error = asked.exception()
+        if error is not None and not self.both.cancelled() and self.both.set_running_or_notify_cancel():
+            if isinstance(error, LimitReached) and asked is self._above:
+                error = LimitReached(error.limit, is_shared=True)
+            self.both.set_exception(error)
+        return error is not None
+
+    def _drop(self, both: Future[Hold]) -> None:
+        """Where nobody wants it any more, nobody is to wait for it either."""
+        if both.cancelled():
+            self._granted.cancel()
+            if self._above is not None:
+                self._above.cancel()

@@ -38,9 +38,11 @@ def what_is_left(tree: Tree, node: Node) -> dict[str, float | None]:
     }
 
 
-def little_left(tree: Tree, node: Node) -> str:
-    """A notice for the model, where less than a quarter of the money, tokens or time is left."""
-    left, budget = what_is_left(tree, node), tree.ledger.budget
+def little_left(tree: Tree) -> str:
+    """A notice for the model, where less than a quarter of its own money, tokens or time is left."""
+    # What runs share may be little and still enough for this one, so that is no reason to tell it to hurry.
+    budget, own = tree.ledger.limits, tree.ledger.own
+    left = {"cost_usd": own.cost_left, "tokens": own.tokens_left, "seconds": tree.deadline.left()}
     notes = [
         form.format(left[name], whole)
         for name, whole, form in (

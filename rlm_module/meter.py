@@ -72,23 +72,17 @@ class Meter(UsageTracker):
 
     def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
         """Takes in the usage of a call that was paid for."""
-        self._tell_outer(lm, usage_entry, ())
-        self._take_usage(lm, usage_entry)
+        self._learn(lm, usage_entry, ())
 
-    def _tell_outer(self, lm: str, usage_entry: dict[str, Any], owners: tuple[object, ...]) -> None:
-        """Passes usage on to whoever is around it, but for meters of owners who know of it: within a tool of a run, the
-        LM of another run is the first one's, which has booked the call.
-        """
+    def _learn(self, lm: str, usage_entry: dict[str, Any], owners: tuple[object, ...]) -> None:
+        """The same, on behalf of owners whose meters further out have it booked already."""
         owners, outer = (*owners, self.owner), self.outer
-        while isinstance(outer, Meter) and outer.owner is not None and any(outer.owner is owner for owner in owners):
+        while isinstance(outer, Meter) and outer.owner is not None and outer.owner in owners:
             outer = outer.outer
         if isinstance(outer, Meter):
-            outer._take_usage(lm, usage_entry)
-            outer._tell_outer(lm, usage_entry, owners)
+            outer._learn(lm, usage_entry, owners)
         elif outer is not None:
             outer.add_usage(lm, usage_entry)
-
-    def _take_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
         with self._lock:
             self._lost += self._unpriced.pop(threading.get_ident(), None) is not None
             self._unpriced[threading.get_ident()] = usage_entry

@@ -1,4 +1,4 @@
-"""The two predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
+"""The predictors of an RLM. They save what was learned, strategy and demos, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from dspy.signatures.signature import make_signature
 from pydantic_core import to_jsonable_python
 
 from rlm_module.accounts import current_account
-from rlm_module.adapters import current_adapter, demo_turns, outputs_adapter, turn_adapter
+from rlm_module.adapters import current_adapter, outputs_adapter, turn_adapter
+from rlm_module.demos import plain_demos
 from rlm_module.errors import InputError
+from rlm_module.runs import mark_run
+from rlm_module.signatures.compact import Compact
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,12 @@ class LearnedPredict(dspy.Predict):
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once."""
         with dspy.context(adapter=self._adapter()):
-            return super().forward(**self._charged(kwargs))
+            return _of_run(super().forward(**self._charged(kwargs)))
 
     async def aforward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once, and awaits it."""
         with dspy.context(adapter=self._adapter()):
-            return await super().aforward(**self._charged(kwargs))
+            return _of_run(await super().aforward(**self._charged(kwargs)))
 
     def _charged(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Within a run its LM is one whose calls are charged to the run."""
@@ -95,14 +98,38 @@ class LearnedPredict(dspy.Predict):
         return kwargs if account is None or lm is None else {**kwargs, "lm": account.lm(lm)}
 
 
+def _of_run(prediction: dspy.Prediction) -> dspy.Prediction:
+    account = current_account()
+    if account is not None and account.journal is not None:
+        mark_run(prediction, account.journal)
+    return prediction
+
+
 class ActPredict(LearnedPredict):
-    """Asks for the next cell. Its demos are turns, and stand in the conversation before those of the run."""
+    """Asks for the next cell. Its demos are whole trajectories, and their turns stand in the conversation before those
+    of the run, the first ones first and as many as fit (see `demos.DEMO_TOKENS`).
+    """
 
     def _adapter(self) -> dspy.Adapter:
         return turn_adapter()
 
     def _plain_demos(self) -> list[dict[str, Any]]:
-        return list(demo_turns(self.demos))
+        return list(plain_demos(self.demos))
+
+
+class CompactPredict(LearnedPredict):
+    """Sums up older turns of a run. It is no part of a program: neither optimizers nor streams see what it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(Compact)
+
+    def forward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return super().forward(**kwargs)
+
+    async def aforward(self, **kwargs: Any) -> dspy.Prediction:
+        with dspy.context(trace=None, send_stream=None):
+            return await super().aforward(**kwargs)
 
 
 class ExtractPredict(LearnedPredict):

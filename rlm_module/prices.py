@@ -101,7 +101,7 @@ def reply_limit(lm: Any, options: Mapping[str, Any]) -> int | None:
 
 def reply_cap(lm: Any, role: Role, budget: Budget) -> int:
     """The longest reply in tokens that a limited budget lets an LM give that sets no limit itself."""
-    is_long = role in ("root", "child") or getattr(lm, "supports_reasoning", False)
+    is_long = role in ("root", "child", "other") or getattr(lm, "supports_reasoning", False)
     return budget.root_tokens if is_long else budget.sub_tokens
 
 

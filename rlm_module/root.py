@@ -22,6 +22,7 @@ from rlm_module.ledger import Ledger
 from rlm_module.plan import Plan
 from rlm_module.recording import Recording
 from rlm_module.runs import Run, RunPrediction, open_journal
+from rlm_module.shared_budget import current_spending
 from rlm_module.shown import is_secret_name, keep_secret
 from rlm_module.streams import inherit_stream
 from rlm_module.tree import Node, Tree
@@ -47,11 +48,13 @@ class RootRun:
     ) -> None:
         self._journal = journal or _new_journal(module, plan)
         recording = Recording(self._journal.events if journal else ())
-        self._ledger = Ledger(plan.max_llm_calls if plan.models else 0, plan.budget)
+        spent = current_spending()
+        self._ledger = Ledger(plan.max_llm_calls if plan.models else 0, plan.budget, spent.ledger if spent else None)
+        deadline = Deadline.of(plan.budget, recording.seconds)
         self._tree = Tree(
             self._journal,
             self._ledger,
-            Deadline.of(plan.budget, recording.seconds),
+            deadline.sooner(spent.deadline) if spent else deadline,
             concurrency=plan.concurrency,
             tool_seconds=plan.tool_seconds,
             loop=loop,
@@ -102,7 +105,7 @@ class RootRun:
     def _restore(self, recording: Recording) -> None:
         """Books what the earlier part of the run spent, which counts as before."""
         for call in recording.lm_calls:
-            self._ledger.settle(call.role, {call.model: call.usage}, call.depth)
+            self._ledger.restore(call.role, {call.model: call.usage}, call.depth)
             self._node.spending.add(call.usage)
         self._ledger.calls.reserve(recording.calls)
         self._journal.record(Resumed(run_id=self._journal.run_id, turns=recording.turns(0)))

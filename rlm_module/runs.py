@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
+from dspy.dsp.utils.settings import main_thread_config
 
 from rlm_module.events import AnyEvent, TerminationReason
 from rlm_module.journal import Journal, Listener, Store
@@ -106,6 +107,42 @@ def capture_runs(on_event: Listener | None = None) -> Generator[list[Journal]]:
         yield runs
 
 
+class _Mark:
+    """Ties a predictor's answer to the run that it was part of; copies keep it, pickle does not."""
+
+    __slots__ = ("journal",)
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.journal = journal
+
+    def __deepcopy__(self, memo: Any) -> _Mark:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Mark, ()
+
+
+def mark_run(prediction: dspy.Prediction, journal: Journal) -> None:
+    """Ties a predictor's answer to its run, where somebody traces: `dspy.settings.trace` was set for this context.
+
+    The trace that dspy keeps by default is nobody's, and would hold the records of thousands of runs.
+    """
+    if dspy.settings.trace is not main_thread_config.get("trace"):
+        prediction._run_mark = _Mark(journal)
+
+
+def traced_runs(trace: Iterable[Any]) -> list[Journal]:
+    """The root runs that a trace of dspy's tells of, in order, which is how a metric comes by runs of a larger program.
+
+    Args:
+        trace: Triples of predictor, inputs and prediction, as `dspy.settings.trace` holds them within
+            `dspy.context(trace=[])`.
+    """
+    marks = (getattr(step[2], "_run_mark", None) for step in trace if isinstance(step, tuple) and len(step) == 3)
+    journals = (mark.journal for mark in marks if isinstance(mark, _Mark) and mark.journal is not None)
+    return list({journal.run_id: journal for journal in journals}.values())
+
+
 def open_journal(
     run_id: str,
     module: dspy.Module,
@@ -125,7 +162,7 @@ def open_journal(
     """
     captures: tuple[_Capture, ...] = dspy.settings.get(_CAPTURES) or ()
     listeners = tuple(capture.listener for capture in captures if capture.listener is not None)
-    journal = Journal(run_id, _path(module) if captures else "self", listeners, store, open_store, earlier)
+    journal = Journal(run_id, _path(module), listeners, store, open_store, earlier)
     for capture in captures:
         with capture.lock:
             capture.runs.append(journal)

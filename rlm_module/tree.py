@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from rlm_module.accounts import Account
+from rlm_module.allowance import Allowance
 from rlm_module.books import Conversations, Spending, Twins
 from rlm_module.events import Role
 from rlm_module.journal import Journal
-from rlm_module.ledger import Allowance, Ledger
+from rlm_module.ledger import Ledger
 from rlm_module.recording import Recording
 from rlm_module.waiting import Deadline
 from rlm_module.workers import Coroutines, Crew
@@ -173,6 +174,7 @@ class Tree:
 
     def close(self) -> None:
         """Abandons what is in flight and ends the threads."""
+        self.ledger.close()
         for crew in (self.lm_calls, self.tools, self.concurrent_tools, *self._children.values()):
             crew.close()
         self.coroutines.close()

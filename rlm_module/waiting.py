@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rlm_module.budget import Budget
+from rlm_module.budget import Budget, least
 from rlm_module.errors import LimitReached
 from rlm_module.workers import result_of
 
@@ -39,6 +39,10 @@ class Deadline:
             return cls()
         end = time.monotonic() + max(0.0, budget.seconds - used)
         return cls(end - budget.extract_seconds, end)
+
+    def sooner(self, other: Deadline) -> Deadline:
+        """The sooner of the two."""
+        return Deadline(least(self.work, other.work), least(self.end, other.end))
 
     def left(self, *, is_final: bool = False) -> float | None:
         """Seconds left for work, or for drawing up an answer; None for any number."""

@@ -1,4 +1,4 @@
-"""Typed signatures: what an RLM's own two predictors are asked, ready-made tasks, and input types for them."""
+"""Typed signatures: what an RLM's own predictors are asked, ready-made tasks, and input types for them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.citing import CitedQA as CitedQA
     from rlm_module.signatures.code import CodebaseQA as CodebaseQA
     from rlm_module.signatures.code import CodeReference as CodeReference
+    from rlm_module.signatures.compact import Compact as Compact
     from rlm_module.signatures.comparing import Change as Change
     from rlm_module.signatures.comparing import CompareVersions as CompareVersions
     from rlm_module.signatures.counting import AggregateRecords as AggregateRecords
@@ -47,6 +48,7 @@ _HOMES = {
     "CitedQA": "citing",
     "CodeReference": "code",
     "CodebaseQA": "code",
+    "Compact": "compact",
     "CompareVersions": "comparing",
     "CountRecords": "counting",
     "Directory": "directory",

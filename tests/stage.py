@@ -87,7 +87,8 @@ class StagedLedger(Ledger):
 
     stage: Stage
 
-    def admit(self, need: Need, *, is_final: bool = False) -> Future[Hold]:
-        granted = super().admit(need, is_final=is_final)
-        self.stage.park(granted)
+    def admit(self, need: Need, *, is_final: bool = False, whose: Ledger | None = None) -> Future[Hold]:
+        granted = super().admit(need, is_final=is_final, whose=whose)
+        if whose is None:  # else the ledger below has told it
+            self.stage.park(granted)
         return granted

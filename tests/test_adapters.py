@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 import dspy
 import pytest
 
 from rlm_module import RLM
-from rlm_module.adapters import demo_turns
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, turn
 
@@ -40,10 +37,3 @@ def test_a_drawn_up_value_may_be_wrapped_in_prose(adapter: dspy.Adapter, reply: 
     with dspy.context(lm=lm, adapter=adapter):
         assert rlm(q="1").count == 7
     assert len(lm.requests) == 1
-
-
-@pytest.mark.parametrize(
-    "demo", [{"context": "c", "answer": "a"}, {"request": "r"}, {"request": 1, "reasoning": "", "code": ""}]
-)
-def test_what_is_no_turn_is_no_demo(demo: dict[str, Any]) -> None:
-    assert demo_turns([demo, dspy.Example(**demo)]) == []

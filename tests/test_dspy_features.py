@@ -156,11 +156,12 @@ def test_bootstrapping_collects_turns_as_demos() -> None:
         compiled = optimizer.compile(rlm, trainset=_EXAMPLES)
     demos = compiled.dump_state()["generate_action"]["demos"]
     assert demos
-    assert all(set(demo) == {"request", "reasoning", "code"} for demo in demos)
+    turns = [said for demo in demos for said in demo["turns"]]
+    assert all(set(said) == {"request", "reasoning", "code"} for said in turns)
     lm = _echo_lm()
     with dspy.context(lm=lm):
         assert compiled(q="9").answer == "9"
-    assert len(lm.requests[0].messages) == 1 + 2 * len(demos)
+    assert len(lm.requests[0].messages) == 1 + 2 * len(turns)
 
 
 class _Provider(StatusMessageProvider):

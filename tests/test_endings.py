@@ -93,7 +93,7 @@ def test_a_cancelled_run_makes_no_further_attempts() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rlm_module.faults._FIRST_PAUSE", 20.0)
-        patch.setattr("rlm_module.accounts.pause", lambda error, attempt: 20.0)
+        patch.setattr("rlm_module.paid_calls.pause", lambda error, attempt: 20.0)
         asyncio.run(main())
     for thread in [t for t in threading.enumerate() if t.name.startswith("rlm-sub-calls")]:
         thread.join(30)

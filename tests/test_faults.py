@@ -66,7 +66,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         asked.append(pause(error, attempt))
         return 0.0
 
-    monkeypatch.setattr("rlm_module.accounts.pause", noted)
+    monkeypatch.setattr("rlm_module.paid_calls.pause", noted)
     return asked
 
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "rlm_module"
 _FOUNDATION = ("errors", "events", "budget", "sandbox")
 _PUBLIC = {
     "rlm_module",
+    "rlm_module.demos",
     "rlm_module.errors",
     "rlm_module.events",
     "rlm_module.journal",

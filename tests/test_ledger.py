@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 
 import pytest
@@ -8,38 +7,13 @@ import pytest
 from rlm_module.budget import Budget
 from rlm_module.errors import LimitReached
 from rlm_module.events import Usage
-from rlm_module.ledger import Allowance, Hold, Ledger, Need
+from rlm_module.ledger import Hold, Ledger, Need
 
 
 def _limit(refused: Future[Hold]) -> str:
     error = refused.exception(0)
     assert isinstance(error, LimitReached)
     return error.limit
-
-
-def test_what_fits_is_granted() -> None:
-    allowance = Allowance(5)
-    assert [allowance.reserve(3), allowance.reserve(3), allowance.reserve(1)] == [3, 2, 0]
-    assert allowance.left == 0
-
-
-def test_a_childs_allowance_is_part_of_its_parents() -> None:
-    parent = Allowance(5)
-    child = Allowance(3, parent)
-    assert [child.reserve(2), parent.reserve(2), child.reserve(2)] == [2, 2, 1]
-    assert (child.left, parent.left) == (0, 0)
-
-
-def test_no_more_than_the_limit_is_granted_to_many_threads() -> None:
-    allowance, granted = Allowance(500), list[int]()
-    threads = [
-        threading.Thread(target=lambda: granted.extend(allowance.reserve() for _ in range(100))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(granted) == 500
 
 
 def test_usage_is_split_by_role_model_and_depth() -> None:

@@ -44,7 +44,7 @@ def test_state_holds_instructions_and_demos_and_nothing_else() -> None:
     rlm.generate_action.demos = [dspy.Example(**_TURNS[0])]
     assert rlm.dump_state()["generate_action"] == {
         "instructions": rlm.generate_action.signature.instructions,
-        "demos": [_TURNS[0]],
+        "demos": [{"turns": [_TURNS[0]]}],
     }
 
 
@@ -53,7 +53,7 @@ def test_a_demo_with_history_is_stored_as_the_turns_it_is() -> None:
     demo = dspy.Example(history=dspy.History(messages=[_TURNS[0]]), augmented=True, **_TURNS[1])
     labelled = dspy.Example(context="secret", query="q", answer="a")
     rlm.generate_action.demos = [demo, labelled]
-    assert rlm.dump_state()["generate_action"]["demos"] == _TURNS
+    assert rlm.dump_state()["generate_action"]["demos"] == [{"turns": _TURNS}]
 
 
 def test_saving_and_loading_brings_back_what_was_learned(tmp_path: Path) -> None:

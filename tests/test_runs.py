@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import dspy
 
-from rlm_module import RLM, capture_runs
+from rlm_module import RLM, capture_runs, traced_runs
 from rlm_module.events import CallFinished, Resumed, RunFinished, RunStarted
 from rlm_module.journal import RunFolder, read_run
 from rlm_module.runs import open_journal
@@ -68,3 +70,33 @@ def test_a_journal_is_kept_on_disk_by_the_store_it_is_given(tmp_path: Path) -> N
     assert runs == [journal]
     assert journal.events == (earlier, resumed)
     assert read_run(folder.path) == (resumed,)
+
+
+class _Two(dspy.Module):
+    """Two RLMs and a predictor, whose answer tells nothing of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = RLM("q -> a", interpreter_factory=FakeInterpreter)
+        self.writer = RLM("q -> a", interpreter_factory=FakeInterpreter)
+
+    def forward(self, q: str) -> dspy.Prediction:
+        return dspy.Prediction(a=self.writer(q=self.reader(q=q).a).a)
+
+
+def test_a_trace_tells_of_the_runs_of_a_larger_program() -> None:
+    with dspy.context(lm=ScriptedLM(lambda request: turn("SUBMIT(a='x')")), trace=[]):
+        _Two()(q="1")
+        trace = copy.deepcopy(list(dspy.settings.trace))
+    runs = traced_runs(trace)
+    assert [run.path for run in runs] == ["self.reader", "self.writer"]
+    assert all(isinstance(run.events[-1], RunFinished) for run in runs)
+    assert traced_runs(cloudpickle.loads(cloudpickle.dumps([step[2:] * 3 for step in trace]))) == []
+
+
+def test_the_trace_that_is_nobodys_holds_no_run() -> None:
+    before = len(dspy.settings.trace)
+    with dspy.context(lm=ScriptedLM([turn("SUBMIT(a='x')")])):
+        RLM("q -> a", interpreter_factory=FakeInterpreter)(q="1")
+    assert len(dspy.settings.trace) > before
+    assert traced_runs(dspy.settings.trace) == []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from rlm_module.accounts import Spending
 from rlm_module.errors import LimitReached
 from rlm_module.events import LMCalled, Role, Usage
 from rlm_module.journal import Journal
+from rlm_module.ledger import Ledger
 from rlm_module.prices import count_tokens
 from rlm_module.tree import Node, Tree
 from tests.fake_interpreter import FakeInterpreter
@@ -69,14 +70,20 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 class Simulation:
-    """Plays a case on real threads, LMs and books."""
+    """Plays a case on real threads, LMs and books.
 
-    def __init__(self, case: Case) -> None:
+    Args:
+        case: What happens.
+        stage: Where it is played together with others.
+        shared: The ledger that it shares with them.
+    """
+
+    def __init__(self, case: Case, stage: Stage | None = None, shared: Ledger | None = None) -> None:
         self.case = case
-        self.stage = Stage(case.seed)
+        self.stage = stage or Stage(case.seed)
         self.asked = 0
         self._chance = random.Random(case.seed + 1)
-        self.ledger = StagedLedger(1_000, case.budget)
+        self.ledger = StagedLedger(1_000, case.budget, shared)
         self.ledger.stage = self.stage
         self.journal = Journal("1" * 32)
         self.tree = Tree(self.journal, self.ledger, concurrency=64, tool_seconds=60)
@@ -84,14 +91,19 @@ class Simulation:
         for call, parent in enumerate(case.parents):
             above = self.nodes[parent]
             self.nodes.append(self.tree.child(above, call, str(call), Spending(above.spending), Future()))
-        self._lms: dict[str, Any] = {
+        self.lms: dict[str, Any] = {
             name: ScriptedLM(partial(self._answer, name), model=name) for name in _MODELS if "/" in name
         }
-        self._lms["_call"] = self._call
+        self.lms["_call"] = self._call
 
     def play(self) -> None:
-        self.stage.play([partial(self._part, calls) for calls in self.case.workers])
+        self.stage.play(self.parts)
         self.tree.close()
+
+    @property
+    def parts(self) -> list[Callable[[], None]]:
+        """What its threads do."""
+        return [partial(self._part, calls) for calls in self.case.workers]
 
     def _part(self, calls: Iterable[tuple[int, Role, str, int]]) -> None:
         self.tree.context.copy().run(self._work, calls)
@@ -102,8 +114,8 @@ class Simulation:
             account = self.tree.account(role, node, spending=Spending(node.spending), counts=role == "child")
             try:
                 with account.scope():
-                    account.lm(self._lms[model])("word " * words)
-            except (LimitReached, dspy.LMError, ValueError):
+                    account.lm(self.lms[model])("word " * words)
+            except (LimitReached, dspy.LMError, ValueError, CancelledError):
                 pass
 
     def _answer(self, model: str, request: Any) -> Any:
@@ -133,13 +145,13 @@ def test_a_tree_stays_within_its_budget_and_its_books_agree(case: Case) -> None:
     simulation.play()
     ledger, total = simulation.ledger, simulation.ledger.report().total
     assert not simulation.stage.is_stuck
-    _assert_within(case.budget, total)
+    assert_within(case.budget, total)
     events = _called(simulation.journal.events)
     assert len(events) == simulation.asked
-    _assert_equal(total, _sum(event.usage for event in events))
-    _assert_equal(total, simulation.nodes[0].spending.usage)
+    assert_equal(total, _sum(event.usage for event in events))
+    assert_equal(total, simulation.nodes[0].spending.usage)
     for parts in (ledger.report().by_role, ledger.report().by_model, ledger.report().by_depth):
-        _assert_equal(total, _sum(parts.values()))
+        assert_equal(total, _sum(parts.values()))
     # Nothing is held, and nobody waits: what is left is what was not spent.
     if case.budget.tokens is not None:
         assert ledger.tokens_left == case.budget.tokens - total.tokens
@@ -198,7 +210,7 @@ def test_a_run_s_events_its_ledger_and_dspy_s_tracker_agree(budget: Budget | Non
     prediction, tracked = _priced(budget)
     assert prediction.a == "abc"
     total = prediction.usage.total
-    _assert_equal(total, _sum(event.usage for event in _called(prediction.run.events)))
+    assert_equal(total, _sum(event.usage for event in _called(prediction.run.events)))
     assert (total.prompt_tokens, total.completion_tokens) == (tracked["prompt_tokens"], tracked["completion_tokens"])
     assert (total.prompt_tokens, total.completion_tokens) == (3 * 13 + 4 * 7 + 11, 3 * 2 + 4 * 3 + 5)
     assert {role: usage.calls for role, usage in prediction.usage.by_role.items()} == {
@@ -218,7 +230,7 @@ def _sum(usages: Iterable[Usage]) -> Usage:
     return sum(usages, Usage())
 
 
-def _assert_equal(one: Usage, other: Usage) -> None:
+def assert_equal(one: Usage, other: Usage) -> None:
     assert (one.calls, one.cached_calls, one.prompt_tokens, one.completion_tokens) == (
         other.calls,
         other.cached_calls,
@@ -228,7 +240,7 @@ def _assert_equal(one: Usage, other: Usage) -> None:
     assert one.cost_usd == (None if other.cost_usd is None else pytest.approx(other.cost_usd))
 
 
-def _assert_within(budget: Budget, total: Usage) -> None:
+def assert_within(budget: Budget, total: Usage) -> None:
     assert budget.tokens is None or total.tokens <= budget.tokens
     if budget.cost_usd is not None:
         assert total.cost_usd is not None

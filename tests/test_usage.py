@@ -16,7 +16,7 @@ from tests.fake_interpreter import FakeInterpreter
 from tests.model_server import Always, ModelServer, Reply, Request, WrongUsage
 from tests.model_server import Usage as Told
 from tests.model_server.engines import ENGINES, Engine, lm
-from tests.scripted import turn
+from tests.scripted import ScriptedLM, turn
 from tests.staged import part_of, work
 
 PRICES = {"openai/root": (10.0, 30.0), "openai/sub": (1.0, 3.0)}
@@ -135,3 +135,15 @@ def test_a_token_is_a_byte_at_least(prompt: Any, tokens: tuple[int, int], is_pos
 def test_a_reply_ends_at_its_limit() -> None:
     assert can_be(1, 4_000, prompt="x", reply="so", limit=4_000)
     assert not can_be(1, 40_000, prompt="x", reply="so", limit=4_000)
+
+
+def test_a_run_that_a_tool_of_a_run_starts_is_counted_once() -> None:
+    def ask() -> str:
+        """Another run."""
+        return RLM("q -> a", interpreter_factory=FakeInterpreter)(q="1").a
+
+    lm = ScriptedLM(lambda request: turn("SUBMIT(a='x')" if "`q`" in str(request.system) else "SUBMIT(b=ask())"))
+    with dspy.context(lm=lm), dspy.track_usage() as tracker:
+        prediction: Any = RLM("p -> b", tools=[ask], interpreter_factory=FakeInterpreter)(p="1")
+    assert {role: usage.calls for role, usage in prediction.usage.by_role.items()} == {"root": 1, "tool": 1}
+    assert tracker.get_total_tokens()["scripted/model"]["prompt_tokens"] == prediction.usage.total.prompt_tokens == 20

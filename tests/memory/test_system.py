@@ -34,7 +34,7 @@ def test_an_answer_comes_with_its_turns(store: SqliteStore) -> None:
     (turn,) = prediction.turns
     assert prediction.evidence == [turn.id]
     assert turn.text == "I bought a red Cube bicycle yesterday."
-    assert prediction.usage.calls == 2
+    assert prediction.usage.total.calls == 2
 
 
 def test_a_turn_that_was_not_read_is_refused_and_can_be_mended(store: SqliteStore) -> None:
@@ -110,8 +110,9 @@ def test_an_answer_drawn_up_from_what_was_read_is_checked_like_any(store: Sqlite
 
 
 def test_a_budget_that_leaves_nothing_for_the_check_is_the_reason(store: SqliteStore) -> None:
-    budget = Budget(tokens=9_000, root_tokens=500, sub_tokens=9_000)
-    prediction = _ask(store, BIKE.format(answer="A red Cube"), budget=budget)
+    store.user("ann").ingest([chat("long", "2024-05-01", *[("user", f"Unicycle! {'word ' * 3_500}")] * 2)])
+    cell = "SUBMIT(answer='A red one', evidence=[h.id for h in search('unicycle')])"
+    prediction = _ask(store, cell, budget=Budget(tokens=7_000, root_tokens=200, sub_tokens=200))
     assert (prediction.answer, prediction.reason) == (None, "budget")
     assert prediction.note == "Nothing is left of the budget to check the answer with."
 
@@ -295,6 +296,6 @@ def test_set_lm_replaces_every_lm(store: SqliteStore) -> None:
     prediction = program(question="Which bicycle?", as_of=AS_OF)
     assert prediction.answer == "A red Cube"
     assert [part for part, _ in cast.asked] == ["root", "reader", "check"]
-    assert prediction.usage.calls == 3
+    assert prediction.usage.total.calls == 3
     assert prediction.run is not None
     assert prediction.run.usage.by_role["tool"].calls == 1

@@ -141,7 +141,7 @@ def test_delegated_sessions_are_read_and_charged_to_the_run(store: SqliteStore) 
         prediction = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
     assert prediction.run.trajectory[0]["output"].strip() == "[(None, 0), ('Oslo', 1), ('Bergen', 1)] Oslo"
     assert prediction.run.usage.by_role["tool"].calls == 4
-    assert prediction.usage.calls == 6
+    assert prediction.usage.total.calls == 6
 
 
 def test_a_failed_reading_stands_in_its_place(store: SqliteStore) -> None:

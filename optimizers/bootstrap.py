@@ -1,0 +1,209 @@
+"""Gathers demonstrations: successful trajectories of each RLM in a program, the few that show most."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import dspy
+from dspy.teleprompt import Teleprompter
+from tqdm import tqdm
+
+from rlm_module import RLM, capture_runs
+from rlm_module.demos import demonstration
+from rlm_module.errors import InputError
+from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module.optimizers.feedback import plain_metric
+from rlm_module.optimizers.gathering import checked_examples, each_done
+from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.records import plain_path
+
+logger = logging.getLogger(__name__)
+
+_FAULTS_BEFORE_GIVING_UP = 3
+_ERROR_CHARS = 300
+
+
+class RLMBootstrap(Teleprompter):
+    """Lets a program, or its teacher, solve the training examples, and gives each RLM in it the best trajectories as
+    demonstrations: chosen for the program's score, then for brevity, then for being different.
+
+    Predictors that are no RLM's stay as they are. The result is not marked as compiled, so that it is saved whole and
+    may be compiled further.
+
+    Args:
+        metric: Judges a prediction; see `Metric` for what it may take and return.
+        max_demos: The most demonstrations of an RLM. All of them fit into a prompt together (`demos.DEMO_TOKENS`).
+        threshold: The least score of a trajectory that is kept.
+        max_runs: The most program runs; None for one for each example.
+        num_threads: Examples at a time; None for `dspy.settings.num_threads`.
+        show_progress: Whether a bar is shown.
+
+    Raises:
+        InputError: If a limit makes no sense, or the metric cannot be called.
+    """
+
+    def __init__(
+        self,
+        metric: Callable[..., Any],
+        *,
+        max_demos: int = 3,
+        threshold: float = 0.5,
+        max_runs: int | None = None,
+        num_threads: int | None = None,
+        show_progress: bool = True,
+    ) -> None:
+        super().__init__()
+        if not callable(metric):
+            raise InputError(
+                f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
+            )
+        for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value!r}.")
+        self.metric = metric
+        self.max_demos = max_demos
+        self.threshold = threshold
+        self.max_runs = max_runs
+        self.num_threads = num_threads
+        self.show_progress = show_progress
+
+    def compile(
+        self, student: dspy.Module, *, teacher: dspy.Module | None = None, trainset: Any, **_: Any
+    ) -> dspy.Module:
+        """A copy of the student with demonstrations.
+
+        An example that fails is logged, counted and left out. Ctrl-C ends the gathering: what was found up to then is
+        chosen from and returned, and runs on other threads end by themselves. An RLM for which nothing was good enough
+        keeps the demonstrations that it had.
+
+        Args:
+            student: The program, which stays as it is.
+            teacher: What solves the examples, a program with RLMs at the same places; None for the student.
+            trainset: Examples; they are taken in order.
+
+        Raises:
+            InputError: If there are no examples, one has no inputs, no RLM is in the program, the teacher's RLMs stand
+                elsewhere, or the metric gives no usable score.
+        """
+        examples = checked_examples(trainset)[: self.max_runs]
+        solver = (teacher if teacher is not None else student).deepcopy()
+        compiled, paths = student.deepcopy(), list(rlms_of(student))
+        if not paths:
+            raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
+        if not set(paths) & set(rlms_of(solver)):
+            raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, paths))}).")
+        gathered = self._gather(solver, examples)
+        for path, rlm in rlms_of(compiled).items():
+            found = gathered.trajectories.get(path, [])
+            kept = chosen_few(found, self.max_demos)
+            name = f"`{path}`" if path else "the program"
+            logger.info("%d of %d trajectories became demonstrations of %s.", len(kept), len(found), name)
+            if kept:
+                rlm.generate_action.demos = [one.demo for one in kept]
+        gathered.tell(self.threshold)
+        return compiled
+
+    def _gather(self, solver: dspy.Module, examples: list[dspy.Example]) -> _Gathered:
+        gathered, metric = _Gathered(), Metric(plain_metric(self.metric))
+        threads = self.num_threads or int(dspy.settings.num_threads or 1)
+        numbered = list(enumerate(examples))
+        with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
+            try:
+                for solved in each_done(partial(_solve, solver, metric), numbered, threads):
+                    gathered.take(solved, self.threshold)
+                    bar.update()
+                    bar.set_postfix(good=gathered.good, failed=gathered.failed)
+                    gathered.require_a_score(is_over=gathered.runs == len(examples))
+            except KeyboardInterrupt:
+                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
+        return gathered
+
+
+def rlms_of(program: dspy.Module) -> dict[str, RLM]:
+    """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
+    return {plain_path(name): module for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Solved:
+    """What became of one example: trajectories by path, or why there are none.
+
+    Args:
+        score: None where the program or the metric failed.
+        error: Why the program failed.
+        fault: What was wrong with the metric.
+    """
+
+    example: int
+    score: float | None = None
+    error: str | None = None
+    fault: str | None = None
+    trajectories: tuple[tuple[str, Trajectory], ...] = ()
+
+
+def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Example]) -> _Solved:
+    number, example = numbered
+    try:
+        with capture_runs() as runs, dspy.context(trace=[]):
+            prediction = solver(**example.inputs())
+            trace = list(dspy.settings.trace)
+    except Exception as error:
+        return _Solved(number, error=f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}")
+    judged = metric.judge(example, prediction, trace)
+    if judged.fault is not None:
+        return _Solved(number, fault=judged.fault)
+    demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
+    found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
+    return _Solved(number, judged.score, trajectories=found)
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What all examples came to."""
+
+    trajectories: dict[str, list[Trajectory]] = field(default_factory=dict[str, list[Trajectory]])
+    runs: int = 0
+    good: int = 0
+    failed: int = 0
+    faults: int = 0
+    last_fault: str = ""
+
+    def take(self, solved: _Solved, threshold: float) -> None:
+        self.runs += 1
+        if solved.error is not None:
+            self.failed += 1
+            logger.warning("Example %d is left out, as the program raised %s", solved.example, solved.error)
+        elif solved.fault is not None:
+            self.faults += 1
+            self.last_fault = solved.fault
+            logger.warning("Example %d is left out. %s", solved.example, solved.fault)
+        elif solved.score is not None and solved.score >= threshold:
+            self.good += 1
+            for path, trajectory in solved.trajectories:
+                self.trajectories.setdefault(path, []).append(trajectory)
+
+    def require_a_score(self, *, is_over: bool) -> None:
+        """Gives up where the metric has judged no example yet, and not for want of trying.
+
+        Raises:
+            InputError: If so.
+        """
+        is_useless = self.faults > 0 and self.faults + self.failed == self.runs
+        if is_useless and (is_over or self.faults >= _FAULTS_BEFORE_GIVING_UP):
+            raise InputError(f"The metric judged none of {self.faults} predictions. {self.last_fault}")
+
+    def tell(self, threshold: float) -> None:
+        logger.info(
+            "%d program runs: %d scored %g or more, %d failed, %d could not be judged.",
+            self.runs,
+            self.good,
+            threshold,
+            self.failed,
+            self.faults,
+        )
+        if not self.trajectories:
+            logger.warning("No trajectory was good enough to be a demonstration; the program is as it was.")
