@@ -22,7 +22,7 @@ from rlm_module.memory.prediction import MemoryPrediction, abstained, after_fail
 from rlm_module.memory.reading import lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
-from rlm_module.memory.system import MemorySystem, Shared, known_at
+from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
 from rlm_module.signatures import ChatHistory, ChatQA
 from rlm_module.signatures import Session as ChatSession
 from rlm_module.signatures import Turn as ChatTurn
@@ -80,7 +80,7 @@ class StoreArm(dspy.Module):
             raise InputError("The question is empty; ask something.")
         moment = known_at(as_of)
         memory = self._shared.required.user(self.user, as_of=moment)
-        if not memory.list_sessions(limit=1).items:
+        if (yield Ask(is_empty, {"memory": memory})):
             return abstained("no_evidence", f"The memory holds nothing from {shown(moment)} or before.")
         with spending(Budget()) as spent:
             found = yield from self._answer(memory, question, moment)
@@ -103,7 +103,7 @@ class PromptArm(StoreArm):
         """The turns that are shown, the earliest first."""
 
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
-        turns = self.chosen(memory, question)
+        turns = yield Ask(self.chosen, {"memory": memory, "question": question})
         if not turns:
             return abstained("no_evidence")
         found = yield Ask(self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns)})
@@ -168,7 +168,7 @@ class PlainRLM(StoreArm):
         self.answer: Any = RLM(ChatQA, **options)
 
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
-        sessions = list(_sessions(memory))
+        sessions = yield Ask(_sessions, {"memory": memory})
         history = ChatHistory([_as_chat(session) for session in sessions])
         try:
             found = yield Ask(self.answer, {"history": history, "question": question, "as_of": as_of})
@@ -214,15 +214,15 @@ def make_arm(name: str, store: MemoryStore, user: str, **options: Any) -> Any:
     return ARMS[name](store, user, **options)
 
 
-def _sessions(memory: UserMemory) -> Iterable[Session]:
+def _sessions(memory: UserMemory) -> list[Session]:
+    found: list[Session] = []
     cursor = None
     while True:
         page = memory.list_sessions(limit=1_000, cursor=cursor)
-        for line in page.items:
-            yield memory.get_session(line.id)
+        found += [memory.get_session(line.id) for line in page.items]
         cursor = page.cursor
         if cursor is None:
-            return
+            return found
 
 
 def _as_chat(session: Session) -> ChatSession:

@@ -162,8 +162,6 @@ class Observer(dspy.Module):
                     log.add(one.observations)
         return _report(made, spent.usage.total, time.monotonic() - began)
 
-    forward = observe
-
     def _batch(self, memory: UserMemory, batch: Sequence[Pending], log: _Log, lm: Any) -> list[_Made]:
         with ThreadPoolExecutor(len(batch), "rlm-observer") as pool:
             contexts = [contextvars.copy_context() for _ in batch]

@@ -211,7 +211,7 @@ class MemorySystem(dspy.Module):
             raise InputError("The question is empty; ask something.")
         with spending(self.budget) as spent:
             inquiry = self._inquiry(known_at(as_of), user)
-            if not inquiry.memory.list_sessions(limit=1).items:
+            if (yield Ask(is_empty, {"memory": inquiry.memory})):
                 return abstained("no_evidence", f"The memory holds nothing from {shown(inquiry.as_of)} or before.")
             found = yield from self._found(inquiry, question, spent)
             return found.after(spent.usage)
@@ -224,12 +224,21 @@ class MemorySystem(dspy.Module):
         except FatalError as error:
             return after_failure(error)
         run = found.run
-        answer, turns = _cited(inquiry, found)
+        answer, turns = yield Ask(_cited, {"inquiry": inquiry, "found": found})
         if answer is None or not turns:
             is_cut_short = run.termination_reason.startswith("budget")
             return abstained("budget" if is_cut_short else "no_evidence", run=run)
+        later = yield Ask(later_turns, {"inquiry": inquiry, "question": question, "answer": answer, "turns": turns})
+        own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
+        inputs = {
+            "question": question,
+            "as_of": shown(inquiry.as_of),
+            "answer": answer,
+            "turns": lines_of(turns),
+            "later": lines_of(later, 2_000),
+        }
         try:
-            verdict = yield Ask(self.check, self._check_inputs(inquiry, question, answer, turns, spent))
+            verdict = yield Ask(self.check, inputs if own is None else {**inputs, "lm": spent.lm(own)})
         except LimitReached:
             return abstained("budget", "Nothing is left of the budget to check the answer with.", run)
         except dspy.AdapterParseError:
@@ -237,19 +246,6 @@ class MemorySystem(dspy.Module):
         if not is_supported(verdict, answer, turns):
             return abstained("unsupported", "The turns cited do not bear the answer out.", run)
         return answered(answer, turns, run)
-
-    def _check_inputs(
-        self, inquiry: Inquiry, question: str, answer: str, turns: list[Turn], spent: Spent
-    ) -> dict[str, Any]:
-        own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
-        return {
-            "question": question,
-            "as_of": shown(inquiry.as_of),
-            "answer": answer,
-            "turns": lines_of(turns),
-            "later": lines_of(later_turns(inquiry, question, answer, turns), 2_000),
-            **({} if own is None else {"lm": spent.lm(own)}),
-        }
 
     def _inquiry(self, as_of: dt.datetime, user: str | None) -> Inquiry:
         name = self.user if user is None else user
@@ -259,6 +255,11 @@ class MemorySystem(dspy.Module):
         lm = self.answer.sub_lm or getattr(self.read, "lm", None) or own or dspy.settings.lm
         reader = Reader(self.read, lm, self.answer.concurrency) if self.delegates else None
         return Inquiry(memory=memory, as_of=as_of, reader=reader, zone=self.zone)
+
+
+def is_empty(memory: UserMemory) -> bool:
+    """Whether nothing of a user is known."""
+    return not memory.list_sessions(limit=1).items
 
 
 def known_at(as_of: Any) -> dt.datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,33 @@ def test_async_goes_the_same_way(store: SqliteStore) -> None:
     with dspy.context(lm=Cast(*[BIKE.format(answer="A red Cube")] * 2).lm):
         found = asyncio.run(ask())
     assert [(one.answer, len(one.evidence)) for one in found] == [("A red Cube", 1)] * 2
+
+
+def test_a_slow_store_does_not_hold_up_the_event_loop(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+    went_on: list[bool] = []
+
+    def slow(read: Any) -> Any:
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            ticked = threading.Event()
+            loops[0].call_soon_threadsafe(ticked.set)
+            went_on.append(ticked.wait(10))
+            return read(*args, **kwargs)
+
+        return reading
+
+    user = type(store.user("ann"))
+    for name in ("list_sessions", "search", "get_turn"):
+        monkeypatch.setattr(user, name, slow(getattr(user, name)))
+
+    async def ask() -> Any:
+        loops.append(asyncio.get_running_loop())
+        return await MemorySystem(store, "ann").acall(question="Which bicycle?", as_of=AS_OF)
+
+    with dspy.context(lm=Cast(BIKE.format(answer="A red Cube")).lm):
+        assert asyncio.run(ask()).answer == "A red Cube"
+    assert len(went_on) >= 4
+    assert all(went_on)
 
 
 def test_a_program_is_saved_without_its_store_and_loaded_into_another(store: SqliteStore, tmp_path: Path) -> None:
