@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlm_module.budget import Budget as Budget
-    from rlm_module.charging import Charges as Charges
     from rlm_module.charging import charged as charged
     from rlm_module.errors import FatalError as FatalError
     from rlm_module.errors import InputError as InputError
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
 _HOMES = {
     "Budget": "budget",
-    "Charges": "charging",
     "FatalError": "errors",
     "InputError": "errors",
     "LimitReached": "errors",
