@@ -8,6 +8,7 @@ from typing import Any
 import dspy
 import pytest
 
+from rlm_module import Budget, spending
 from rlm_module.optimizers.cases import Case, cases
 from rlm_module.optimizers.components import Components
 from rlm_module.optimizers.evaluations import Evaluations
@@ -16,6 +17,7 @@ from rlm_module.optimizers.rollouts import BROKE, Rollout, Rollouts, side_by_sid
 from rlm_module.optimizers.runner import Runner
 from rlm_module.optimizers.stopping import Allowance, Exhausted
 from tests.optimizers.hidden_advice import World
+from tests.scripted import ScriptedLM, fields
 
 
 def _rollouts(run: Any, allowance: Allowance | None = None, evaluations: Evaluations | None = None) -> Rollouts:
@@ -156,3 +158,25 @@ def test_a_program_that_fails_is_a_record_with_a_sentence() -> None:
     rollout = Runner(Components(broken), Metric(world.metric), lambda score: score >= 1)(broken, world.train[0])
     assert (rollout.score, rollout.failed) == (0.0, "program")
     assert rollout.fault == "The program failed on this example: ValueError: no such page"
+
+
+def test_a_plain_predictor_with_an_lm_of_its_own_is_paid_for_too() -> None:
+    predictor = dspy.Predict("q -> a")
+    predictor.lm = ScriptedLM([fields(a="x")], max_tokens=5)
+    program = _Wrapped(predictor)
+    runner = Runner(Components(program), Metric(lambda example, prediction: 0.0), lambda score: score >= 1)
+    with spending(Budget(prices={"scripted/model": (0.0, 1_000.0)})) as spent:
+        rollout = runner(program, World().train[0])
+    assert rollout.cost_usd == pytest.approx(0.005)
+    assert spent.usage.total.cost_usd == pytest.approx(0.005)
+    assert "a: x" in rollout.steps["inner"]
+    assert isinstance(predictor.lm, ScriptedLM)
+
+
+class _Wrapped(dspy.Module):
+    def __init__(self, inner: dspy.Predict) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, q: str) -> dspy.Prediction:
+        return self.inner(q=q)
