@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.records import RunRecord as RunRecord
     from rlm_module.optimizers.records import records_of as records_of
     from rlm_module.optimizers.records import render as render
+    from rlm_module.optimizers.thawing import thaw as thaw
 
 _HOMES = {
     "Candidate": "lineage",
@@ -33,6 +34,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "records_of": "records",
     "render": "records",
+    "thaw": "thawing",
     "trajectory_feedback": "feedback",
 }
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 _MARK = 32  # that parts are left out
 _TELLING = 12  # characters of a question below which it says nothing
+_OF_ERRORS = ("error", "exception", "warning", "fail", "refused", "invalid", "missing")
+_ERROR_LINES, _ERROR_CHARS = 2, 100
 _COUNTED = 200  # room from which on it is told how much of a text is left out
 
 
@@ -58,7 +60,7 @@ class Passage:
 
     def show(self, room: int) -> str:
         gap = "\n" if "\n" in self.text else " "
-        return ends(f"{self.label}{gap}{ends(self.text, max(0, room - len(self.label) - 1))}", room)
+        return ends(f"{self.label}{gap}{gist(self.text, max(0, room - len(self.label) - 1))}", room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,33 @@ def ends(text: str, room: int) -> str:
         return text[: max(0, room)]
     tail = left * 2 // 5
     return f"{text[: left - tail]}{mark}{text[len(text) - tail :]}"
+
+
+def gist(text: str, room: int) -> str:
+    """Both ends of a text, and of what has to be left out between them the first lines that speak of an error."""
+    if len(text) <= room or room < 2 * _COUNTED:
+        return ends(text, room)
+    shown = _error_lines(text, room // 3, len(text) - room // 3)
+    between = "".join(f"\n... {line}" for line in shown)
+    if not between:
+        return ends(text, room)
+    left = room - len(between) - 5
+    tail = left * 2 // 5
+    return f"{text[: left - tail]}{between}\n... {text[len(text) - tail :]}"
+
+
+def _error_lines(text: str, begin: int, end: int) -> list[str]:
+    low = text.lower()
+    if len(low) != len(text):  # of some letters the small one is two
+        return []
+    found = dict[int, str]()
+    for word in _OF_ERRORS:
+        at = low.find(word, begin, end)
+        if at >= 0:
+            first = text.rfind("\n", begin, at) + 1 or max(begin, at - _ERROR_CHARS // 2)
+            last = text.find("\n", at, at + _ERROR_CHARS)
+            found[first] = text[first : last if last > 0 else at + _ERROR_CHARS // 2][:_ERROR_CHARS]
+    return [found[first] for first in sorted(found)][:_ERROR_LINES]
 
 
 def shares(needs: Sequence[int], weights: Sequence[float], room: int) -> list[int]:

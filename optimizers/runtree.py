@@ -121,7 +121,7 @@ def told(events: Iterable[AnyEvent]) -> ToldNode:
             case CellFinished():
                 _turn(node, event.turn).cell = event
             case Compacted():
-                _turn(node, event.turn + 1).is_compacted = True
+                _turn(node, event.asked or event.turn + 1).is_compacted = True
             case Diverged():
                 node.turns = {number: turn for number, turn in node.turns.items() if number <= event.turn}
             case CallStarted() | CallFinished() | LMCalled():

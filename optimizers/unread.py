@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pydantic
@@ -16,10 +18,19 @@ from rlm_module.signatures import SandboxInput
 _PRINTS = 128
 _WIDTH = 24
 _FEWEST = 20
+_NOTEWORTHY = 0.05  # share of the whole below which an input is passed over
 _SMALL_CHARS = 4_000
 _MOST_TEXTS, _DEEPEST = 20_000, 6
 _MOST_SHOWN = 4_000_000
 _SIZE = re.compile(r"^str, ([\d,]+) characters$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The text of one input: pieces by which it is known, and its length in characters."""
+
+    pieces: frozenset[str]
+    chars: int
 
 
 def unread_share(events: Sequence[AnyEvent], inputs: Mapping[str, Any] | None) -> float | None:
@@ -35,15 +46,30 @@ def unread_share(events: Sequence[AnyEvent], inputs: Mapping[str, Any] | None) -
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     if not inputs or started is None:
         return None
-    own = [value for name, value in inputs.items() if _is_of_run(value, started.inputs.get(name))]
-    texts = list(_texts(own))
-    if sum(map(len, texts)) < _SMALL_CHARS:
-        return None
-    prints = _fingerprints(texts)
-    if len(prints) < _FEWEST:
+    texts = [_text(value) for name, value in inputs.items() if _is_of_run(value, started.inputs.get(name))]
+    total = sum(text.chars for text in texts)
+    large = [text for text in texts if text.chars >= _NOTEWORTHY * total and len(text.pieces) >= _FEWEST]
+    if total < _SMALL_CHARS or not large:
         return None
     shown = "\n".join(_shown(events))
-    return sum(piece not in shown for piece in prints) / len(prints)
+    unread = sum(text.chars * sum(piece not in shown for piece in text.pieces) / len(text.pieces) for text in large)
+    return unread / sum(text.chars for text in large)
+
+
+def _text(value: Any) -> _Text:
+    """The text of an input. That of an input type is taken once: it may be a folder, whose files are read for it."""
+    known = _known.get(id(value)) if isinstance(value, SandboxInput) else None
+    if known is not None:
+        return known
+    texts = list(_texts([value]))
+    text = _Text(frozenset(_fingerprints(texts)), sum(map(len, texts)))
+    if isinstance(value, SandboxInput):
+        _known[id(value)] = text
+        weakref.finalize(value, _known.pop, id(value), None)
+    return text
+
+
+_known: dict[int, _Text] = {}
 
 
 def _is_of_run(value: Any, description: str | None) -> bool:
@@ -70,7 +96,7 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, SandboxInput):
         try:
-            return [value.sandbox_value()]
+            return [value.for_run().sandbox_value()]  # a folder's texts are not kept
         except Exception:  # a folder may be gone by now
             return ()
     if isinstance(value, Mapping):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rlm_module.ledger import UsageReport as UsageReport
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.optimizers import thaw as thaw
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
@@ -50,6 +51,7 @@ _HOMES = {
     "replay_run": "resuming",
     "score_run": "journal",
     "spending": "shared_budget",
+    "thaw": "optimizers",
     "traced_runs": "runs",
 }
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from rlm_module.events import Acted, AnyEvent, Extracted, RunFinished
+from rlm_module.events import Acted, AnyEvent, Diverged, Resumed, RunFinished
 from rlm_module.shown import without_secrets
 
 Demonstration: TypeAlias = dict[str, list[dict[str, str]]]
@@ -49,10 +49,10 @@ def demonstration(events: Iterable[AnyEvent]) -> Demonstration | None:
             case Acted():
                 said = {"request": event.request, "reasoning": event.reasoning, "code": event.code}
                 turns[event.turn] = {name: without_secrets(text) for name, text in said.items()}
-            case Extracted():
-                return None
-            case RunFinished():
-                is_submitted = event.reason == "submitted"
+            case Diverged():
+                turns = {number: turn for number, turn in turns.items() if number <= event.turn}
+            case RunFinished() | Resumed():
+                is_submitted = isinstance(event, RunFinished) and event.reason == "submitted"
             case _:
                 pass
     return _shortened([turns[number] for number in sorted(turns)]) if is_submitted and turns else None

@@ -1,4 +1,4 @@
-"""Typed signatures: what an RLM's own two predictors are asked, ready-made tasks, and input types for them."""
+"""Typed signatures: what an RLM's own predictors are asked, ready-made tasks, and input types for them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.citing import CitedQA as CitedQA
     from rlm_module.signatures.code import CodebaseQA as CodebaseQA
     from rlm_module.signatures.code import CodeReference as CodeReference
+    from rlm_module.signatures.compact import Compact as Compact
     from rlm_module.signatures.comparing import Change as Change
     from rlm_module.signatures.comparing import CompareVersions as CompareVersions
     from rlm_module.signatures.counting import AggregateRecords as AggregateRecords
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.sub_call import sub_call_signature as sub_call_signature
     from rlm_module.signatures.table import Table as Table
     from rlm_module.signatures.task import task_mark as task_mark
+    from rlm_module.signatures.text import Text as Text
 
 # The command reads folders with a part of this that needs no dspy, which takes a second to import.
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "CitedQA": "citing",
     "CodeReference": "code",
     "CodebaseQA": "code",
+    "Compact": "compact",
     "CompareVersions": "comparing",
     "CountRecords": "counting",
     "Directory": "directory",
@@ -60,6 +63,7 @@ _HOMES = {
     "Session": "history",
     "TERSE": "act",
     "Table": "table",
+    "Text": "text",
     "Turn": "history",
     "TurnQuote": "chat",
     "Ungrounded": "grounded",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from rlm_module import RLM, capture_runs
 from rlm_module.demos import DEMO_TOKENS, demonstration, plain_demos, shown_turns, tokens_of, without_limits
+from rlm_module.events import Acted, Diverged, Resumed
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, fields, texts, turn
 
@@ -56,12 +58,31 @@ def test_a_run_becomes_a_demonstration() -> None:
     assert "of 9" not in json.dumps(demo)
 
 
+def test_turns_of_child_rlms_are_no_part_of_it() -> None:
+    demo = _gathered(
+        "print(rlm_query('why?', context='c'))", "SUBMIT(answer='child')", "SUBMIT(answer='x')", max_depth=2
+    )
+    assert [step["code"] for step in demo["turns"]] == ["print(rlm_query('why?', context='c'))", "SUBMIT(answer='x')"]
+
+
 def test_a_run_that_submitted_nothing_is_none() -> None:
     with dspy.context(lm=ScriptedLM([turn("print(1)"), fields(answer="x")])), capture_runs() as runs:
         assert _rlm(max_iters=1)(context="c", query="q").answer == "x"
     assert demonstration(runs[0].events) is None
     assert demonstration(runs[0].events[:4]) is None
     assert demonstration(()) is None
+
+
+def test_of_a_resumed_run_what_was_done_last_counts() -> None:
+    with dspy.context(lm=ScriptedLM([turn("a = 1"), turn("b = 1"), turn("SUBMIT(answer='x')")])):
+        events = _rlm()(context="c", query="q").run.events
+    (first, second, third), ended = [event for event in events if isinstance(event, Acted)], events[-1]
+    diverged = Diverged(run_id="r", turn=1, what="its cell printed something else")
+    again = [first, second, third, Resumed(run_id="r", turns=3), diverged, replace(second, code="c = 1")]
+    demo = demonstration([*again, ended])
+    assert demo is not None
+    assert [step["code"] for step in demo["turns"]] == ["a = 1", "c = 1"]
+    assert demonstration([*again[:3], ended, Resumed(run_id="r", turns=3)]) is None
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,19 @@ def test_one_that_does_not_differ_is_not_taken() -> None:
     assert _examples(chosen_few(same, 3)) == [0]
 
 
+def test_brevity_counts_for_more_than_being_different() -> None:
+    short = _trajectory(1.0, 1, "n = sum(row['x'] for row in rows)\nprint(n)")
+    similar = _trajectory(1.0, 2, "n = sum(row['y'] for row in rows)\nprint(n)")
+    other = _trajectory(1.0, 3, "for hit in search(text): ask(hit)", "another task", turns=9)
+    assert _examples(chosen_few([other, short, similar], 2)) == [1, 2]
+
+
+def test_all_that_are_taken_fit_together() -> None:
+    large = [_trajectory(1.0, number, f"{name} " * DEMO_TOKENS) for number, name in ((1, "ab"), (2, "cd"))]
+    assert 0.5 * DEMO_TOKENS < large[0].tokens < DEMO_TOKENS
+    assert _examples(chosen_few(large, 2)) == [1]
+
+
 def test_what_does_not_fit_is_not_taken() -> None:
     large = _trajectory(1.0, 1, "x" * (4 * DEMO_TOKENS))
     small = _trajectory(0.5, 2, "y = 1")

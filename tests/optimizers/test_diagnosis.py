@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dspy
@@ -10,7 +12,7 @@ import pytest
 from rlm_module import RLM
 from rlm_module.events import RunFinished, RunStarted
 from rlm_module.optimizers import diagnose
-from rlm_module.signatures import Documents
+from rlm_module.signatures import Directory, Documents
 from tests.fake_interpreter import FakeInterpreter
 from tests.optimizers.recorded import Cell, Sub, run_of, words
 from tests.scripted import ScriptedLM, said, turn
@@ -99,6 +101,24 @@ def test_how_much_was_read_is_estimated(value: Any, read: float) -> None:
 def test_of_small_other_or_empty_inputs_nothing_is_said(inputs: Any) -> None:
     events = run_of([Cell("x", "y")], inputs={"context": "str, 100,000 characters"})
     assert diagnose(events, inputs).unread_share is None
+
+
+def test_a_folder_is_read_once_and_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(_TEXT)
+    folder = Directory(tmp_path)
+    before = pickle.dumps(folder)
+    events = run_of([Cell("x", _TEXT[:50_000]), Cell("y")], inputs={"code": "Directory, 1 files"})
+    assert diagnose(events, {"code": folder}).unread_share == pytest.approx(0.5, abs=0.06)
+    (tmp_path / "a.txt").unlink()
+    assert diagnose(events, {"code": folder}).unread_share == pytest.approx(0.5, abs=0.06)
+    assert folder.__pydantic_private__ == pickle.loads(before).__pydantic_private__
+    assert diagnose(events, {"code": Directory(tmp_path)}).unread_share is None
+
+
+def test_a_small_input_beside_a_large_one_is_passed_over() -> None:
+    events = run_of([Cell("x", _TEXT), Cell("y")], inputs={"context": "Documents, 1 texts", "query": "str"})
+    share = diagnose(events, {"context": {"a": _TEXT}, "query": words(2_000, 7)}).unread_share
+    assert share == pytest.approx(0.0, abs=0.02)
 
 
 def test_of_a_real_run_what_the_root_printed_and_asked_is_read() -> None:
