@@ -77,11 +77,11 @@ class RLMAdapter:
 
         Raises:
             Exhausted: If that cannot be paid.
-            InputError: If of the first runs none gave anything, or none could be judged.
+            InputError: If the first runs show that nothing can be learned so.
         """
         rollouts = self._rollouts.run(candidate, batch)
         if not self._has_run:
-            _check(rollouts)
+            _check(rollouts, self._options.perfect_score)
             self._has_run = True
         return EvaluationBatch(
             outputs=[rollout.answer for rollout in rollouts],
@@ -234,8 +234,13 @@ def _evidence(records: Sequence[str], variant: int) -> tuple[Sequence[str], int]
     return records[:1], 2 if variant == 2 else 1
 
 
-def _check(rollouts: Sequence[Rollout]) -> None:
-    """Refuses to go on where of the first runs none gave anything, or none could be judged."""
+def _check(rollouts: Sequence[Rollout], perfect: float) -> None:
+    """Refuses to go on where of the first runs none gave anything, none could be judged, or one beats a perfect one."""
+    best = max(rollout.score for rollout in rollouts)
+    if best > perfect:
+        raise InputError(
+            f"The metric gave {best:g}, which is above perfect_score={perfect:g}; pass the best score that it can give."
+        )
     faults = [rollout.fault or "" for rollout in rollouts]
     if all(rollout.failed == "metric" for rollout in rollouts):
         raise InputError(f"The metric gave no score for any of the first {len(rollouts)} runs: {faults[0]}")

@@ -34,10 +34,7 @@ def described(
         "training examples": digest([case.key for case in train]),
         "validation examples": digest([case.key for case in val]),
         "metric": getattr(options.metric, "__qualname__", type(options.metric).__qualname__),
-        "options": {
-            name: getattr(options, name)
-            for name in ("minibatch_size", "learn", "max_text_chars", "seed", "perfect_score")
-        },
+        "options": {name: getattr(options, name) for name in ("minibatch_size", "learn", "max_text_chars", "seed")},
         "models": {"program": _model(dspy.settings.lm), "reflection": _model(options.reflection_lm)},
         "versions": {package: _version(package) for package in _PACKAGES},
     }

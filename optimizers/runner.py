@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module import Budget, LimitReached, RunPrediction, capture_runs, spending
+from rlm_module import Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
 from rlm_module.errors import InputError
 from rlm_module.optimizers.components import Components, predictor_name
 from rlm_module.optimizers.layout import ends
@@ -44,6 +44,7 @@ class Runner:
         prediction, fault, failed = None, None, ""
         # What it costs is told by a budget of its own, without limits, below the one of the compile.
         with spending(Budget()) as spent, capture_runs() as runs, dspy.context(trace=[]):
+            program = self._paying(program, spent)
             try:
                 prediction = program(**inputs)
             except dspy.LMNotConfiguredError as error:
@@ -81,6 +82,19 @@ class Runner:
             answer=answer,
             **shared,
         )
+
+    def _paying(self, program: dspy.Module, spent: Spent) -> dspy.Module:
+        """The program, whose plain predictors with LMs of their own pay for them here as RLMs do by themselves."""
+        if not any(getattr(p, "lm", None) is not None for p in self._plain(program)):
+            return program
+        copied = program.deepcopy()
+        for predictor in self._plain(copied):
+            if predictor.lm is not None:
+                predictor.lm = spent.lm(predictor.lm)
+        return copied
+
+    def _plain(self, program: dspy.Module) -> list[Any]:
+        return [p for name, p in program.named_predictors() if name in self._components.predictors]
 
     def _is_shared_limit(self, records: Sequence[RunRecord]) -> bool:
         """Whether the money that a run lacked was not its RLM's own limit."""

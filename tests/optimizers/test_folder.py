@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +190,25 @@ def test_ctrl_c_in_a_program_run_does_not_count_as_its_failure(tmp_path: Path) -
     assert len((tmp_path / "evaluations.jsonl").read_text().splitlines()) == 19
     assert isinstance(caught.value.partial, dspy.Module)  # pyright: ignore[reportAttributeAccessIssue]
     assert os.path.exists(tmp_path / "compilation.json")
+
+
+def test_ctrl_c_does_not_wait_for_runs_on_other_threads(tmp_path: Path) -> None:
+    world, may_end, begun = World(1), threading.Event(), threading.Event()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def metric(example: Any, prediction: Any) -> float:
+        if not begun.is_set():
+            begun.set()
+            os.kill(os.getpid(), signal.SIGINT)
+        assert may_end.wait(30)
+        return prediction.score
+
+    optimizer = RLMGEPA(metric, reflection_lm=world.reflect, run_dir=tmp_path, num_threads=3, show_progress=False)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            optimizer.compile(world.program(), trainset=world.train, valset=world.val)
+        assert not may_end.is_set()
+        assert world.runs <= 3
+    finally:
+        may_end.set()
+        signal.signal(signal.SIGINT, handler)

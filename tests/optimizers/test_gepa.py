@@ -138,6 +138,14 @@ def test_a_metric_that_never_gives_a_score_is_refused_at_once(metric: Any, told:
     assert world.runs == 12
 
 
+def test_a_score_above_a_perfect_one_is_refused_at_once() -> None:
+    world = World()
+    with pytest.raises(InputError, match=r"gave 50, which is above perfect_score=1; pass"):
+        _compile(world, metric=lambda example, prediction: 50 + prediction.score)
+    best = _compile(world, metric=lambda example, prediction: 50 + prediction.score, perfect_score=51, max_runs=60)
+    assert best.compilation.candidates[best.compilation.best].score > 50
+
+
 def test_a_metric_that_fails_at_times_is_no_reason_to_stop() -> None:
     world = World(5)
 
