@@ -54,7 +54,8 @@ class ReflectionModel:
         # The same request asked again is meant to be answered anew, not from the LM's cache.
         again = self._reflections.asked(request)
         is_dspys = isinstance(self._lm, dspy.BaseLM)
-        options = {"rollout_id": again, "temperature": 1.0} if again and isinstance(self._lm, dspy.LM) else {}
+        is_cached = is_dspys and bool(getattr(self._lm, "cache", False))
+        options = {"rollout_id": again, "temperature": 1.0} if again and is_cached else {}
         try:
             answered = (spent.lm(self._lm) if is_dspys else self._lm)(request, **options)
         except LimitReached:
