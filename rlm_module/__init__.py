@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlm_module.budget import Budget as Budget
+    from rlm_module.charging import charged as charged
     from rlm_module.errors import FatalError as FatalError
     from rlm_module.errors import InputError as InputError
     from rlm_module.errors import LimitReached as LimitReached
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
     from rlm_module.optimizers import thaw as thaw
+    from rlm_module.prices import price_of as price_of
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
@@ -47,7 +49,9 @@ _HOMES = {
     "SubcallError": "errors",
     "UsageReport": "ledger",
     "capture_runs": "runs",
+    "charged": "charging",
     "concurrent": "tools",
+    "price_of": "prices",
     "replay_run": "resuming",
     "score_run": "journal",
     "spending": "shared_budget",

@@ -12,6 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SHOWN: dict[str, Any] = {
     "best_of_n.py": ("HERON-12", "HERON-12"),
+    "chat_memory.py": ["basil", "mint", None],
     "count_labels.py": sum(n // 27 % 12 == 2 and n % 9 == 3 and n // 9 % 3 == 0 for n in range(20_000)),
     "go_on.py": "HERON-12",
     "needle.py": "behind the blue gauge",

@@ -18,6 +18,7 @@ _PUBLIC = {
     "rlm_module.events",
     "rlm_module.journal",
     "rlm_module.memory",
+    "rlm_module.memory.evaluation",
     "rlm_module.optimizers",
     "rlm_module.sandbox.runtime",
     "rlm_module.signatures",
