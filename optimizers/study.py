@@ -126,6 +126,11 @@ class Study:
         if self._adapter.failure is not None:
             raise self._adapter.failure
         self._stopped = self._stopper.reason
+        if not self._found:
+            logger.warning(
+                "The %s did not suffice to run the program on the validation examples; it is returned as it was.",
+                self._stopped,
+            )
 
     def best(self) -> Any:
         """The best program up to now, a copy of the student's, with the record of the compile."""
