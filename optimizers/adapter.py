@@ -210,7 +210,7 @@ class RLMAdapter:
         return Brief(component, self._components.task(component.owner), rlms, self._options.max_text_chars)
 
     def _record(self, component: Component, rollout: Rollout) -> str:
-        own = [record.text for record in rollout.of(component.owner)]
+        own = ["\n".join([record.text, *record.diagnosis.sentences()]) for record in rollout.of(component.owner)]
         if component.owner in rollout.steps:
             own.append(rollout.steps[component.owner])
         said = [rollout.fault or "", rollout.feedback, rollout.notes.get(component.owner, "")]

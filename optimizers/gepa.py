@@ -121,12 +121,13 @@ class RLMGEPA(Teleprompter):
             raise InputError(f"The student must be a dspy.Module, not {type(given).__name__}.")
         train = cases(trainset, "trainset")
         val = train if valset is None else cases(valset, "valset")
-        options = self._options(train, val)
-        components = Components(student, options.learn)
+        return self._run(student, train, val, self._options(train, val))
+
+    def _run(self, student: dspy.Module, train: Sequence[Case], val: Sequence[Case], options: Options) -> Any:
         with ExitStack() as stack:
             folder = None
             if self.run_dir is not None:
-                manifest = described(options, student, components, train, val)
+                manifest = described(options, student, Components(student, options.learn), train, val)
                 folder = stack.enter_context(opened(Path(self.run_dir), manifest))
             evaluations = Evaluations(folder and folder / EVALUATIONS)
             reflections = Reflections(folder and folder / REFLECTIONS)

@@ -10,6 +10,7 @@ import dspy
 
 from rlm_module.optimizers.cases import Case, digest
 from rlm_module.optimizers.components import Components
+from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.options import Options
 
 _PACKAGES = ("rlm-module", "dspy", "gepa")
@@ -27,13 +28,13 @@ def described(
         train: The training examples.
         val: The validation examples.
     """
-    texts = components.texts(student)
+    texts, metric = components.texts(student), plain_metric(options.metric)
     return {
         "program": {"class": type(student).__qualname__, "texts": {name: digest(text) for name, text in texts.items()}},
         "signatures": {owner: components.task(owner) for owner in components.owners},
         "training examples": digest([case.key for case in train]),
         "validation examples": digest([case.key for case in val]),
-        "metric": getattr(options.metric, "__qualname__", type(options.metric).__qualname__),
+        "metric": getattr(metric, "__qualname__", type(metric).__qualname__),
         "options": {name: getattr(options, name) for name in ("minibatch_size", "learn", "max_text_chars", "seed")},
         "models": {"program": _model(dspy.settings.lm), "reflection": _model(options.reflection_lm)},
         "versions": {package: _version(package) for package in _PACKAGES},

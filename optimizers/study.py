@@ -14,6 +14,7 @@ from rlm_module.optimizers.blame import Blame
 from rlm_module.optimizers.cases import Case
 from rlm_module.optimizers.components import Components
 from rlm_module.optimizers.evaluations import Evaluations, Reflections
+from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.lineage import Compilation, Dropped
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.options import Options
@@ -58,7 +59,7 @@ class Study:
         self._allowance = Allowance(options.max_runs, options.max_cost_usd)
         self._stopper = Stopper(self._allowance, options.patience)
         self._progress = Progress(self._allowance, options.show_progress)
-        runner = Runner(self._components, Metric(options.metric), options.is_perfect)
+        runner = Runner(self._components, Metric(plain_metric(options.metric)), options.is_perfect)
         self._rollouts = Rollouts(
             student, self._components, runner, self._allowance, evaluations, options.num_threads, self._progress.ran
         )
@@ -125,6 +126,11 @@ class Study:
         if self._adapter.failure is not None:
             raise self._adapter.failure
         self._stopped = self._stopper.reason
+        if not self._found:
+            logger.warning(
+                "The %s did not suffice to run the program on the validation examples; it is returned as it was.",
+                self._stopped,
+            )
 
     def best(self) -> Any:
         """The best program up to now, a copy of the student's, with the record of the compile."""

@@ -88,7 +88,8 @@ def test_feedback_from_trajectories_reaches_the_reflection_model() -> None:
 
     with dspy.context(lm=ScriptedLM(root)):
         _compile(RLM("q -> answer", max_iters=5), trajectory_feedback(_metric), reflection_lm=reflect, max_runs=8)
-    assert "ran code that failed" in asked[0].rpartition("Feedback:")[2]
+    assert "1 turn (of 3) ran code that failed." in asked[0]
+    assert asked[0].count("The run of") == 0  # it is shown whole, once
 
 
 class _Two(dspy.Module):
