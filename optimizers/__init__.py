@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.records import RunRecord as RunRecord
     from rlm_module.optimizers.records import records_of as records_of
     from rlm_module.optimizers.records import render as render
+    from rlm_module.optimizers.thawing import thaw as thaw
 
 _HOMES = {
     "Diagnosis": "diagnosis",
@@ -25,6 +26,7 @@ _HOMES = {
     "diagnose": "diagnosis",
     "records_of": "records",
     "render": "records",
+    "thaw": "thawing",
     "trajectory_feedback": "feedback",
 }
 

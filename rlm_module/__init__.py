@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlm_module.budget import Budget as Budget
-    from rlm_module.charging import Charges as Charges
     from rlm_module.charging import charged as charged
     from rlm_module.errors import FatalError as FatalError
     from rlm_module.errors import InputError as InputError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from rlm_module.ledger import UsageReport as UsageReport
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.optimizers import thaw as thaw
     from rlm_module.prices import price_of as price_of
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
 _HOMES = {
     "Budget": "budget",
-    "Charges": "charging",
     "FatalError": "errors",
     "InputError": "errors",
     "LimitReached": "errors",
@@ -56,6 +55,7 @@ _HOMES = {
     "replay_run": "resuming",
     "score_run": "journal",
     "spending": "shared_budget",
+    "thaw": "optimizers",
     "traced_runs": "runs",
 }
 

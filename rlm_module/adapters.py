@@ -10,6 +10,7 @@ from typing import Any
 
 import dspy
 from dspy.adapters import ChatAdapter
+from dspy.predict.refine import Refine
 from dspy.utils.callback import with_callbacks
 
 from rlm_module.demos import shown_turns
@@ -19,10 +20,30 @@ from rlm_module.reply import extract_code, read_reply
 
 def current_adapter() -> dspy.Adapter:
     """The adapter dspy is configured with, as a copy that never falls back to another one at the price of a call."""
-    adapter = copy.copy(dspy.settings.adapter or ChatAdapter())
+    configured = dspy.settings.adapter or ChatAdapter()
+    adapter = copy.copy(_refining(configured).get("adapter", configured))
     if isinstance(adapter, ChatAdapter):
         adapter.use_json_adapter_fallback = False
     return adapter
+
+
+def advice_for(signature: type[dspy.Signature]) -> str:
+    """What `dspy.Refine` advises the predictor of that signature, after an attempt that was not good enough.
+
+    It hands its advice on by wrapping the configured adapter. The wrapper would undo what is done to adapters here, and
+    look for the advice under the signature of the call, which is composed for it.
+    """
+    known = _refining(dspy.settings.adapter)
+    advice, names = known.get("advice"), known.get("signature2name")
+    given = advice.get(names.get(signature)) if isinstance(advice, dict) and isinstance(names, dict) else None
+    return given if isinstance(given, str) and given.strip().upper() != "N/A" else ""
+
+
+def _refining(adapter: Any) -> Mapping[str, Any]:
+    """What the wrapper of `dspy.Refine` holds; nothing for any other adapter."""
+    if type(adapter).__module__ != Refine.__module__:
+        return {}
+    return inspect.getclosurevars(inspect.unwrap(type(adapter).__call__)).nonlocals
 
 
 def turn_adapter() -> dspy.Adapter:

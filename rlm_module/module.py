@@ -218,8 +218,9 @@ class RLM(dspy.Module):
         root_lm = getattr(self.generate_action, "lm", None)
         if root_lm is None and dspy.settings.lm is None and _asks_an_lm(self.generate_action):
             raise NoLMError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm).")
-        candidates = (self._models.sub_lm, root_lm, dspy.settings.lm)
-        sub_lm = next((lm for lm in candidates if lm is not None), None)
+        root_lm = root_lm if root_lm is not None else dspy.settings.lm
+        sub_lm = self._models.sub_lm if self._models.sub_lm is not None else root_lm
+        models = Models(sub_lm, self._models.named, self.wording.sub_calls).resampled_as(root_lm)
         return Plan(
             task=self._task,
             inputs=given,
@@ -227,7 +228,7 @@ class RLM(dspy.Module):
             child_predictors=self._child_predictors,
             factory=factory or self._interpreter_factory or configured or Sandbox,
             tools={name: HostTool.of(tool, self.wording.tools.get(name)) for name, tool in self._tools.items()},
-            models=Models(sub_lm, self._models.named, self.wording.sub_calls) if self.max_depth else None,
+            models=models if self.max_depth else None,
             max_depth=self.max_depth,
             max_iters=self.max_iters,
             max_llm_calls=self.max_llm_calls,
@@ -236,7 +237,7 @@ class RLM(dspy.Module):
             tool_seconds=self.tool_seconds,
             verbose=self.verbose,
             budget=self.budget,
-            strong_lm=self._models.named[self.escalate_to] if self.escalate_to else None,
+            strong_lm=models.named[self.escalate_to] if self.escalate_to else None,
             compact_at=self.compact_at,
             journal=self.journal,
         )

@@ -12,10 +12,11 @@ from dspy.signatures.signature import make_signature
 from pydantic_core import to_jsonable_python
 
 from rlm_module.accounts import current_account
-from rlm_module.adapters import current_adapter, outputs_adapter, turn_adapter
+from rlm_module.adapters import advice_for, current_adapter, outputs_adapter, turn_adapter
 from rlm_module.demos import plain_demos
 from rlm_module.errors import InputError
 from rlm_module.runs import mark_run
+from rlm_module.shown import encodable
 from rlm_module.signatures.compact import Compact
 
 
@@ -84,13 +85,24 @@ class LearnedPredict(dspy.Predict):
 
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once."""
+        given = self._advised(kwargs)
         with dspy.context(adapter=self._adapter()):
-            return _of_run(super().forward(**self._charged(kwargs)))
+            return _of_run(super().forward(**self._charged(given)))
 
     async def aforward(self, **kwargs: Any) -> dspy.Prediction:
         """Asks the LM, once, and awaits it."""
+        given = self._advised(kwargs)
         with dspy.context(adapter=self._adapter()):
-            return _of_run(await super().aforward(**self._charged(kwargs)))
+            return _of_run(await super().aforward(**self._charged(given)))
+
+    def _advised(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """With advice from an earlier attempt, which stays out of what is learned and out of the trace."""
+        advice = advice_for(self.signature)
+        if not advice:
+            return kwargs
+        signature = kwargs.get("signature", self.signature)
+        told = f"{signature.instructions}\n\nAdvice from an earlier attempt at this task:\n{encodable(advice)}"
+        return {**kwargs, "signature": signature.with_instructions(told)}
 
     def _charged(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         """Within a run its LM is one whose calls are charged to the run."""

@@ -31,6 +31,17 @@ class Models:
     named: Mapping[str, Any]
     guidance: str = ""
 
+    def resampled_as(self, root: Any) -> Models:
+        """The same beside a root LM that is a sample with a `rollout_id`, as `dspy.BestOfN` and optimizers make them.
+
+        Sub-LMs get it, too, else their caches would give each sample the same answers.
+        """
+        sample = _options(root)
+        if sample.get("rollout_id") is None:
+            return self
+        named = {name: _resampled(lm, sample) for name, lm in self.named.items()}
+        return Models(_resampled(self.default, sample), named, self.guidance)
+
     def find(self, name: Any) -> Any:
         """The LM of that name, or the default.
 
@@ -45,6 +56,19 @@ class Models:
         if self.default is None:
             raise SubcallError("lm", "no sub-LM is configured; go on without one")
         return self.default
+
+
+def _resampled(lm: Any, sample: Mapping[str, Any]) -> Any:
+    if not isinstance(lm, dspy.BaseLM) or _options(lm).get("rollout_id") is not None:
+        return lm
+    changes = {"rollout_id": sample["rollout_id"]}
+    if _options(lm).get("temperature") == 0 and sample.get("temperature"):
+        changes["temperature"] = sample["temperature"]  # at 0 one sample is as the other
+    return lm.copy(**changes)
+
+
+def _options(lm: Any) -> Mapping[str, Any]:
+    return getattr(lm, "kwargs", None) or {}
 
 
 def is_async_only(lm: Any) -> bool:

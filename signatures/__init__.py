@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.sub_call import sub_call_signature as sub_call_signature
     from rlm_module.signatures.table import Table as Table
     from rlm_module.signatures.task import task_mark as task_mark
+    from rlm_module.signatures.text import Text as Text
 
 # The command reads folders with a part of this that needs no dspy, which takes a second to import.
 _HOMES = {
@@ -62,6 +63,7 @@ _HOMES = {
     "Session": "history",
     "TERSE": "act",
     "Table": "table",
+    "Text": "text",
     "Turn": "history",
     "TurnQuote": "chat",
     "Ungrounded": "grounded",

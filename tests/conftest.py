@@ -20,6 +20,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm fetches its 
 
 import dspy  # noqa: E402
 
+# Here, since a worker's conftest further down is unknown to the process that reports.
+from tests.optimizers.table import pytest_terminal_summary as pytest_terminal_summary  # noqa: E402
+
 # dspy's package names the settings object as this module is named, and so hides the module.
 _settings: Any = importlib.import_module("dspy.dsp.utils.settings")
 

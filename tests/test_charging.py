@@ -1,16 +1,12 @@
-"""LM calls of tools, and of programs around a run, are paid for like the run's own."""
+"""A tool's own LM is paid for like the run's."""
 
 from __future__ import annotations
 
-import contextvars
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dspy
-import pytest
 
-from rlm_module import RLM, Budget, Charges, RunPrediction, charged
-from rlm_module.errors import LimitReached
+from rlm_module import RLM, Budget, RunPrediction, charged
 from tests.scripted import ScriptedLM, turn
 
 ASK = "try:\n    print(ask('Hm?'))\nexcept Exception as error:\n    print(error)"
@@ -58,46 +54,3 @@ def test_outside_of_a_run_it_is_the_lm_itself() -> None:
     lm = ScriptedLM()
     assert charged(lm) is lm
     assert charged(None) is None
-
-
-def test_charges_add_up_over_scopes_and_threads() -> None:
-    charges, lm = Charges(), ScriptedLM(lambda _: "Aha.")
-
-    def ask(context: contextvars.Context) -> None:
-        context.run(lambda: dspy.settings.lm("Hm?"))
-
-    with dspy.context(lm=lm):
-        for _ in range(2):
-            with charges.scope(), ThreadPoolExecutor(3) as pool:
-                list(pool.map(ask, [contextvars.copy_context() for _ in range(3)]))
-    assert charges.report.total.calls == 6
-    assert charges.report.total.tokens == 90
-
-
-def test_charges_hold_a_budget() -> None:
-    charges, lm = Charges(Budget(tokens=1_000, sub_tokens=900)), ScriptedLM(lambda _: "Aha.")
-    with dspy.context(lm=lm), charges.scope():
-        assert dspy.settings.lm("Hm?") == ["Aha."]
-        with pytest.raises(LimitReached):
-            dspy.settings.lm("word " * 500)
-    assert len(lm.requests) == 1
-
-
-def test_a_run_within_a_tool_is_counted_once() -> None:
-    def ask(question: str) -> str:
-        return str(RLM("q -> answer")(q=question).answer)
-
-    with dspy.context(lm=ScriptedLM([turn(ASK), turn(END), turn(END)])):
-        prediction: Any = RLM("q -> answer", tools=[ask])(q="text")
-    assert prediction.usage.by_role["tool"].calls == 1
-    assert prediction.usage.total.calls == 3
-
-
-def test_charges_within_a_run_reach_the_run_too() -> None:
-    def ask(question: str) -> str:
-        with Charges().scope():
-            return str(dspy.settings.lm(question)[0])
-
-    with dspy.context(lm=ScriptedLM([turn(ASK), "Aha.", turn(END)])):
-        prediction: Any = RLM("q -> answer", tools=[ask])(q="text")
-    assert prediction.usage.by_role["tool"].calls == 1

@@ -13,7 +13,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Charges
+from rlm_module import RLM, Budget, Run, spending
 from rlm_module.errors import FatalError, InputError
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
@@ -22,7 +22,7 @@ from rlm_module.memory.prediction import MemoryPrediction, abstained, after_fail
 from rlm_module.memory.reading import lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
-from rlm_module.memory.system import MemorySystem, Shared, known_at
+from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
 from rlm_module.signatures import ChatHistory, ChatQA
 from rlm_module.signatures import Session as ChatSession
 from rlm_module.signatures import Turn as ChatTurn
@@ -80,9 +80,11 @@ class StoreArm(dspy.Module):
             raise InputError("The question is empty; ask something.")
         moment = known_at(as_of)
         memory = self._shared.required.user(self.user, as_of=moment)
-        if not memory.list_sessions(limit=1).items:
+        if (yield Ask(is_empty, {"memory": memory})):
             return abstained("no_evidence", f"The memory holds nothing from {shown(moment)} or before.")
-        return (yield from self._answer(memory, question, moment))
+        with spending(Budget()) as spent:
+            found = yield from self._answer(memory, question, moment)
+            return found.after(spent.usage)
 
     @abstractmethod
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
@@ -101,13 +103,11 @@ class PromptArm(StoreArm):
         """The turns that are shown, the earliest first."""
 
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
-        turns = self.chosen(memory, question)
+        turns = yield Ask(self.chosen, {"memory": memory, "question": question})
         if not turns:
             return abstained("no_evidence")
-        charges = Charges()
-        with charges.scope():
-            found = yield Ask(self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns)})
-        return _predicted(found.answer, found.evidence, turns, charges=charges)
+        found = yield Ask(self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns)})
+        return _predicted(found.answer, found.evidence, turns)
 
 
 class FullHistory(PromptArm):
@@ -168,7 +168,7 @@ class PlainRLM(StoreArm):
         self.answer: Any = RLM(ChatQA, **options)
 
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
-        sessions = list(_sessions(memory))
+        sessions = yield Ask(_sessions, {"memory": memory})
         history = ChatHistory([_as_chat(session) for session in sessions])
         try:
             found = yield Ask(self.answer, {"history": history, "question": question, "as_of": as_of})
@@ -177,7 +177,7 @@ class PlainRLM(StoreArm):
         places = {session.id: session.turns for session in sessions}
         cited = [places[quote.session][quote.turn].id for quote in found.evidence]
         turns = [turn for session in sessions for turn in session.turns if turn.id in cited]
-        return _predicted(found.answer, cited, turns, found)
+        return _predicted(found.answer, cited, turns, found.run)
 
 
 def _observations(store: MemoryStore, user: str, *, observer: Observer | None = None, **options: Any) -> MemorySystem:
@@ -214,15 +214,15 @@ def make_arm(name: str, store: MemoryStore, user: str, **options: Any) -> Any:
     return ARMS[name](store, user, **options)
 
 
-def _sessions(memory: UserMemory) -> Iterable[Session]:
+def _sessions(memory: UserMemory) -> list[Session]:
+    found: list[Session] = []
     cursor = None
     while True:
         page = memory.list_sessions(limit=1_000, cursor=cursor)
-        for line in page.items:
-            yield memory.get_session(line.id)
+        found += [memory.get_session(line.id) for line in page.items]
         cursor = page.cursor
         if cursor is None:
-            return
+            return found
 
 
 def _as_chat(session: Session) -> ChatSession:
@@ -231,17 +231,12 @@ def _as_chat(session: Session) -> ChatSession:
 
 
 def _predicted(
-    answer: str | None,
-    evidence: Iterable[str],
-    turns: Iterable[Turn],
-    found: Any = None,
-    charges: Charges | None = None,
+    answer: str | None, evidence: Iterable[str], turns: Iterable[Turn], run: Run | None = None
 ) -> MemoryPrediction:
     """An answer with those of its turns that were shown."""
-    run = found.run if found is not None else None
     by_id = {turn.id: turn for turn in turns}
     cited = [by_id[name] for name in dict.fromkeys(evidence or ()) if name in by_id]
     if (text := told(answer)) is None:
         is_cut_short = run is not None and run.termination_reason.startswith("budget")
-        return abstained("budget" if is_cut_short else "no_evidence", "", run, charges)
-    return answered(text, cited, run, charges)
+        return abstained("budget" if is_cut_short else "no_evidence", "", run)
+    return answered(text, cited, run)

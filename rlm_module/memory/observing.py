@@ -14,7 +14,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module import Budget, Charges, charged, price_of
+from rlm_module import Budget, price_of, spending
 from rlm_module.errors import FatalError, InputError, LimitReached, describe
 from rlm_module.events import Usage
 from rlm_module.memory.data import Observation, Turn
@@ -128,7 +128,7 @@ class Observer(dspy.Module):
         calls = sum(1 + one.chars // self.window_chars for one in pending)
         prompt = sum(one.chars for one in pending) // _CHARS_PER_TOKEN + calls * _PROMPT_TOKENS
         reply = calls * _REPLY_TOKENS
-        price = price_of(self._lm(), budget or Budget())
+        price = price_of(self.observe_session.lm or dspy.settings.lm, budget or Budget())
         cost = 0.0 if not calls else None if price is None else price.prompt * prompt + price.completion * reply
         return Estimate(len(pending), sum(one.turns for one in pending), calls, prompt, reply, cost)
 
@@ -142,36 +142,32 @@ class Observer(dspy.Module):
         Raises:
             FatalError: If no session of a whole batch could be read: then none will be.
         """
-        began, charges = time.monotonic(), Charges(budget or Budget())
+        began = time.monotonic()
         pending = list(self._pending(memory))
         log = _Log(memory, {one.session_id for one in pending if one.first == 0})
-        sessions = kept = dropped = failed = 0
-        is_cut_short = False
-        for batch in (pending[at : at + self.concurrency] for at in range(0, len(pending), self.concurrency)):
-            results = self._batch(memory, batch, log, charges)
-            errors = [made.error for made in results if made.error is not None]
-            for made in results:
-                log.add(made.observations)
-                kept, dropped = kept + len(made.observations), dropped + made.dropped
-            sessions += len(results) - len(errors)
-            if any(isinstance(error, LimitReached) for error in errors):
-                is_cut_short = True
-                break
-            failed += len(errors)
-            if len(errors) == len(batch):
-                message = f"None of {len(batch)} sessions could be observed ({describe(errors[0])}); name another LM."
-                raise FatalError(message) from errors[0]
-        seconds = time.monotonic() - began
-        return ObserverReport(sessions, kept, dropped, failed, is_cut_short, charges.report.total, seconds)
+        made: list[_Made] = []
+        with spending(budget or Budget()) as spent:
+            own = self.observe_session.lm
+            lm = dspy.settings.lm if own is None else spent.lm(own)
+            for batch in (pending[at : at + self.concurrency] for at in range(0, len(pending), self.concurrency)):
+                results = self._batch(memory, batch, log, lm)
+                made += results
+                if any(isinstance(one.error, LimitReached) for one in results):
+                    break
+                if all(one.error is not None for one in results):
+                    fault = describe(results[0].error or Exception())
+                    message = f"None of {len(batch)} sessions could be observed ({fault}); name another LM."
+                    raise FatalError(message) from results[0].error
+                for one in results:
+                    log.add(one.observations)
+        return _report(made, spent.usage.total, time.monotonic() - began)
 
-    forward = observe
-
-    def _batch(self, memory: UserMemory, batch: Sequence[Pending], log: _Log, charges: Charges) -> list[_Made]:
-        with charges.scope(), ThreadPoolExecutor(len(batch), "rlm-observer") as pool:
+    def _batch(self, memory: UserMemory, batch: Sequence[Pending], log: _Log, lm: Any) -> list[_Made]:
+        with ThreadPoolExecutor(len(batch), "rlm-observer") as pool:
             contexts = [contextvars.copy_context() for _ in batch]
-            return list(pool.map(lambda context, one: context.run(self._one, memory, one, log), contexts, batch))
+            return list(pool.map(lambda context, one: context.run(self._one, memory, one, log, lm), contexts, batch))
 
-    def _one(self, memory: UserMemory, pending: Pending, log: _Log) -> _Made:
+    def _one(self, memory: UserMemory, pending: Pending, log: _Log, lm: Any) -> _Made:
         """Reads what is new of a session, and writes down each part when it is read."""
         made: list[Observation] = []
         dropped = 0
@@ -181,7 +177,7 @@ class Observer(dspy.Module):
             new = [turn for turn in turns if _position(turn) >= first]
             for part in _parts(new, self.window_chars):
                 through = _position(part[-1]) + 1
-                found, missed = self._read(part, log)
+                found, missed = self._read(part, log, lm)
                 ids = memory.observe(pending.session_id, found, observer=self.name, first=first, through=through)
                 made += [one.model_copy(update={"id": name}) for one, name in zip(found, ids, strict=True)]
                 dropped, first = dropped + missed, through
@@ -193,7 +189,7 @@ class Observer(dspy.Module):
             return _Made(made, dropped, error)
         return _Made(made, dropped)
 
-    def _read(self, turns: Sequence[Turn], log: _Log) -> tuple[list[Observation], int]:
+    def _read(self, turns: Sequence[Turn], log: _Log, lm: Any) -> tuple[list[Observation], int]:
         entries = log.about(turns)
         shown = "\n".join(
             as_data({"id": one.id, "subject": one.subject, "value": one.value[:_LOG_CHARS]}) for one in entries
@@ -201,12 +197,9 @@ class Observer(dspy.Module):
         found: list[Any] = []
         for lines in windows(turns, self.window_chars):
             with dspy.context(send_stream=None):
-                reply = self.observe_session(session=lines, log=shown, lm=charged(self._lm()))
+                reply = self.observe_session(session=lines, log=shown, lm=lm)
             found += as_noticed(reply.observations)
         return believed(found, turns, {one.id: one for one in entries})
-
-    def _lm(self) -> Any:
-        return self.observe_session.lm or dspy.settings.lm
 
     def _pending(self, memory: UserMemory) -> Iterator[Pending]:
         cursor = None
@@ -255,6 +248,20 @@ class _Log:
             key=lambda entry: entry[:3],
         )
         return [entry[3] for entry in ranked[-_LOG_ENTRIES:]]
+
+
+def _report(made: Sequence[_Made], usage: Usage, seconds: float) -> ObserverReport:
+    errors = [one.error for one in made if one.error is not None]
+    limits = sum(isinstance(error, LimitReached) for error in errors)
+    return ObserverReport(
+        sessions=len(made) - len(errors),
+        observations=sum(len(one.observations) for one in made),
+        dropped=sum(one.dropped for one in made),
+        failed=len(errors) - limits,
+        is_cut_short=limits > 0,
+        usage=usage,
+        seconds=seconds,
+    )
 
 
 def _parts(turns: Sequence[Turn], chars: int) -> Iterator[list[Turn]]:

@@ -7,9 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import dspy
 
-from rlm_module import Charges, Run, UsageReport
+from rlm_module import Run, UsageReport
 from rlm_module.errors import FatalError, InputError, LimitReached, SandboxError
-from rlm_module.events import Usage
 from rlm_module.memory.data import Turn
 
 AbstainReason: TypeAlias = Literal["no_evidence", "unsupported", "budget"]
@@ -18,50 +17,48 @@ AbstainReason: TypeAlias = Literal["no_evidence", "unsupported", "budget"]
 class MemoryPrediction(dspy.Prediction):
     """`answer`, `evidence` (ids of turns), `turns` (those turns), `abstained`, `reason` and `note` as items.
 
-    By attribute also `run` (that of the RLM; None where there was none), `usage` and `cost_usd` (None where a price is
-    not known), those of the run and of all around it.
+    By attribute also `run` (that of the RLM; None where there was none), `usage` (a `UsageReport`) and `cost_usd` (None
+    where a price is not known), of the run and of all around it.
     """
 
     def __init__(self, base: Any = None, **fields: Any) -> None:
         super().__init__(base, **fields)
         self._run: Run | None = getattr(base, "_run", None)
-        self._charged: UsageReport = getattr(base, "_charged", UsageReport())
+        self._spent: UsageReport = getattr(base, "_spent", UsageReport())
 
     @classmethod
-    def of(cls, run: Run | None, charges: Charges | None, **fields: Any) -> MemoryPrediction:
-        """One with what it took."""
+    def of(cls, run: Run | None, **fields: Any) -> MemoryPrediction:
+        """One with the run that found it."""
         made = cls(**fields)
         made._run = run
-        if charges is not None:
-            made._charged = charges.report
         return made
+
+    def after(self, spent: UsageReport) -> MemoryPrediction:
+        """The same with what it took."""
+        self._spent = spent
+        return self
 
     @property
     def run(self) -> Run | None:
         return self._run
 
     @property
-    def usage(self) -> Usage:
-        own = self._charged.total
-        return own + self._run.usage.total if self._run else own
+    def usage(self) -> UsageReport:
+        return self._spent
 
     @property
     def cost_usd(self) -> float | None:
-        return self.usage.cost_usd
+        return self.usage.total.cost_usd
 
 
-def answered(
-    answer: str, turns: Sequence[Turn], run: Run | None = None, charges: Charges | None = None
-) -> MemoryPrediction:
+def answered(answer: str, turns: Sequence[Turn], run: Run | None = None) -> MemoryPrediction:
     """The prediction of an answer and the turns that bear it out."""
-    return _prediction(run, charges, answer=answer, turns=turns)
+    return _prediction(run, answer=answer, turns=turns)
 
 
-def abstained(
-    reason: AbstainReason, note: str = "", run: Run | None = None, charges: Charges | None = None
-) -> MemoryPrediction:
+def abstained(reason: AbstainReason, note: str = "", run: Run | None = None) -> MemoryPrediction:
     """The prediction of no answer."""
-    return _prediction(run, charges, reason=reason, note=note)
+    return _prediction(run, reason=reason, note=note)
 
 
 def after_failure(error: FatalError) -> MemoryPrediction:
@@ -89,7 +86,6 @@ def _is_limits(error: BaseException | None) -> bool:
 
 def _prediction(
     run: Run | None,
-    charges: Charges | None,
     *,
     answer: str | None = None,
     turns: Sequence[Turn] = (),
@@ -99,5 +95,5 @@ def _prediction(
     evidence = [turn.id for turn in turns]
     abstains = answer is None
     return MemoryPrediction.of(
-        run, charges, answer=answer, evidence=evidence, turns=list(turns), abstained=abstains, reason=reason, note=note
+        run, answer=answer, evidence=evidence, turns=list(turns), abstained=abstains, reason=reason, note=note
     )

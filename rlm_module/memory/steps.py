@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -12,10 +13,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Wants a module called.
+    """Wants something called.
 
     Args:
-        module: Which.
+        module: A module, or a function that may wait for a disk.
         inputs: With what.
     """
 
@@ -41,7 +42,7 @@ def drive(steps: Steps[T]) -> T:
 
 
 async def adrive(steps: Steps[T]) -> T:
-    """Does the same without blocking the event loop."""
+    """Does the same without blocking the event loop: what cannot be awaited is called on a thread."""
     reply = _Reply()
     try:
         while True:
@@ -50,8 +51,8 @@ async def adrive(steps: Steps[T]) -> T:
             except StopIteration as end:
                 return end.value
             try:
-                found = getattr(step.module, "acall", step.module)(**step.inputs)
-                reply = _Reply(await found if inspect.isawaitable(found) else found)
+                call = getattr(step.module, "acall", None) or partial(asyncio.to_thread, step.module)
+                reply = _Reply(await call(**step.inputs))
             except Exception as error:
                 reply = _Reply(error=error)
     finally:

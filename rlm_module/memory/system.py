@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Budget, Charges, Run, charged
+from rlm_module import RLM, Budget, Spent, spending
 from rlm_module.errors import FatalError, InputError, LimitReached
-from rlm_module.events import Usage
 from rlm_module.memory import tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
 from rlm_module.memory.data import Session, Turn
@@ -24,8 +23,6 @@ from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.support import CheckAnswer, is_supported, later_turns
 from rlm_module.signatures import act_signature
-
-_UNCHECKED = "Nothing is left of the budget to check the answer with."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ class MemorySystem(dspy.Module):
         sub_lm: The LM that reads sessions. Default: the root's.
         max_iters: Turns of the root LM.
         max_llm_calls: Sub-calls in one question, sessions read by sub-models included.
-        budget: What one question may cost.
+        budget: What one question may cost, the check of its answer included.
         concurrency: Sessions read at once.
         journal: Folder in which runs are recorded.
         interpreter_factory: Makes the interpreter of a run.
@@ -108,6 +105,7 @@ class MemorySystem(dspy.Module):
         self.observer = observer
         self.delegates = delegates
         self.zone = zone
+        self.budget = budget or Budget()
         offered = [*tools.READING_TOOLS]
         strategy = [DELEGATION if delegates else READING]
         if observer is not None:
@@ -122,7 +120,6 @@ class MemorySystem(dspy.Module):
             max_iters=max_iters,
             max_llm_calls=max_llm_calls,
             max_depth=1 if delegates else 0,
-            budget=budget,
             concurrency=concurrency,
             tool_seconds=900.0,
             journal=journal,
@@ -212,46 +209,43 @@ class MemorySystem(dspy.Module):
     def _steps(self, question: Any, as_of: Any, user: str | None) -> Steps[MemoryPrediction]:
         if not isinstance(question, str) or not question.strip():
             raise InputError("The question is empty; ask something.")
-        inquiry = self._inquiry(known_at(as_of), user)
-        if not inquiry.memory.list_sessions(limit=1).items:
-            return abstained("no_evidence", f"The memory holds nothing from {shown(inquiry.as_of)} or before.")
+        with spending(self.budget) as spent:
+            inquiry = self._inquiry(known_at(as_of), user)
+            if (yield Ask(is_empty, {"memory": inquiry.memory})):
+                return abstained("no_evidence", f"The memory holds nothing from {shown(inquiry.as_of)} or before.")
+            found = yield from self._found(inquiry, question, spent)
+            return found.after(spent.usage)
+
+    def _found(self, inquiry: Inquiry, question: str, spent: Spent) -> Steps[MemoryPrediction]:
+        """An answer, if one was found that follows from the turns it cites."""
         try:
             with inquiry.open():
                 found = yield Ask(self.answer, {"question": question, "as_of": inquiry.as_of})
         except FatalError as error:
             return after_failure(error)
-        answer, turns = _cited(inquiry, found)
+        run = found.run
+        answer, turns = yield Ask(_cited, {"inquiry": inquiry, "found": found})
         if answer is None or not turns:
-            is_cut_short = found.termination_reason.startswith("budget")
-            return abstained("budget" if is_cut_short else "no_evidence", run=found.run)
-        return (yield from self._checked(inquiry, question, answer, turns, found.run))
-
-    def _checked(
-        self, inquiry: Inquiry, question: str, answer: str, turns: list[Turn], run: Run
-    ) -> Steps[MemoryPrediction]:
-        """The answer, if it follows from the turns."""
-        left = _left(self.answer.budget, run.usage.total)
-        if left is None:
-            return abstained("budget", _UNCHECKED, run)
-        charges = Charges(left)
+            is_cut_short = run.termination_reason.startswith("budget")
+            return abstained("budget" if is_cut_short else "no_evidence", run=run)
+        later = yield Ask(later_turns, {"inquiry": inquiry, "question": question, "answer": answer, "turns": turns})
         own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
         inputs = {
             "question": question,
             "as_of": shown(inquiry.as_of),
             "answer": answer,
             "turns": lines_of(turns),
-            "later": lines_of(later_turns(inquiry, question, answer, turns), 2_000),
+            "later": lines_of(later, 2_000),
         }
         try:
-            with charges.scope():
-                verdict = yield Ask(self.check, inputs if own is None else {**inputs, "lm": charged(own)})
+            verdict = yield Ask(self.check, inputs if own is None else {**inputs, "lm": spent.lm(own)})
         except LimitReached:
-            return abstained("budget", _UNCHECKED, run, charges)
+            return abstained("budget", "Nothing is left of the budget to check the answer with.", run)
         except dspy.AdapterParseError:
-            return abstained("unsupported", "The check of the answer could not be read.", run, charges)
+            return abstained("unsupported", "The check of the answer could not be read.", run)
         if not is_supported(verdict, answer, turns):
-            return abstained("unsupported", "The turns cited do not bear the answer out.", run, charges)
-        return answered(answer, turns, run, charges)
+            return abstained("unsupported", "The turns cited do not bear the answer out.", run)
+        return answered(answer, turns, run)
 
     def _inquiry(self, as_of: dt.datetime, user: str | None) -> Inquiry:
         name = self.user if user is None else user
@@ -261,6 +255,11 @@ class MemorySystem(dspy.Module):
         lm = self.answer.sub_lm or getattr(self.read, "lm", None) or own or dspy.settings.lm
         reader = Reader(self.read, lm, self.answer.concurrency) if self.delegates else None
         return Inquiry(memory=memory, as_of=as_of, reader=reader, zone=self.zone)
+
+
+def is_empty(memory: UserMemory) -> bool:
+    """Whether nothing of a user is known."""
+    return not memory.list_sessions(limit=1).items
 
 
 def known_at(as_of: Any) -> dt.datetime:
@@ -287,12 +286,3 @@ def _cited(inquiry: Inquiry, found: Any) -> tuple[str | None, list[Turn]]:
         newest = settled(found.answer, turns)
         return (None, []) if newest is None else (newest[0], [turns[name] for name in newest[1]])
     return told(found.answer), inquiry.turns(found.evidence)
-
-
-def _left(budget: Budget, spent: Usage) -> Budget | None:
-    """What of a budget is left; None if that is nothing."""
-    cost = None if budget.cost_usd is None else budget.cost_usd - (spent.cost_usd or 0.0)
-    tokens = None if budget.tokens is None else budget.tokens - spent.tokens
-    if (cost is not None and cost <= 0) or (tokens is not None and tokens <= 0):
-        return None
-    return replace(budget, cost_usd=cost, tokens=tokens, seconds=None)

@@ -31,10 +31,8 @@ class Record(dict[str, Any]):
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in dict.items(self))
-        text, limit = (
-            f"{object.__getattribute__(self, 'type_name')}({fields})",
-            object.__getattribute__(self, "repr_chars"),
-        )
+        name, limit = (object.__getattribute__(self, own) for own in ("type_name", "repr_chars"))
+        text = f"{name}({fields})"
         return text if not limit or len(text) <= limit else f"{text[: limit - 4]}...)"
 
     def __reduce__(self) -> tuple[Any, ...]:

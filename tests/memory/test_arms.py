@@ -57,7 +57,7 @@ def test_an_arm_answers_with_turns_that_can_be_traced_to_what_it_was_given(store
     assert (prediction.answer, prediction.abstained, prediction.reason) == ("A red Cube", False, None)
     arm = make_arm(name, store, "cleo")
     assert prediction.evidence == [f"{arm.session_id('bike')}.0"]
-    assert prediction.usage.calls >= 1
+    assert prediction.usage.total.calls >= 1
     assert prediction.cost_usd is None  # nobody knows what the scripted LM costs
 
 
@@ -65,7 +65,7 @@ def test_an_arm_answers_with_turns_that_can_be_traced_to_what_it_was_given(store
 def test_an_arm_sees_nothing_later(store: SqliteStore, name: str) -> None:
     prediction = _answer(store, name, as_of=dt.datetime(2024, 2, 1, tzinfo=dt.UTC))
     assert (prediction.answer, prediction.abstained, prediction.reason) == (None, True, "no_evidence")
-    assert prediction.usage.calls == 0
+    assert prediction.usage.total.calls == 0
 
 
 @pytest.mark.parametrize("name", ARMS)

@@ -220,7 +220,7 @@ def test_a_budget_cuts_it_short_and_the_rest_stays_pending(store: SqliteStore) -
 
     with dspy.context(lm=Cast(observer=reply).lm):
         observer = Observer(concurrency=1)
-        report = observer.observe(store.user("ann"), budget=Budget(tokens=2_000, sub_tokens=300))
+        report = observer.observe(store.user("ann"), budget=Budget(tokens=2_000, root_tokens=300, sub_tokens=300))
         assert report.is_cut_short
         assert 0 < report.sessions < 3
         assert observer.observe(store.user("ann")).sessions == 3 - report.sessions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_an_answer_comes_with_its_turns(store: SqliteStore) -> None:
     (turn,) = prediction.turns
     assert prediction.evidence == [turn.id]
     assert turn.text == "I bought a red Cube bicycle yesterday."
-    assert prediction.usage.calls == 2
+    assert prediction.usage.total.calls == 2
 
 
 def test_a_turn_that_was_not_read_is_refused_and_can_be_mended(store: SqliteStore) -> None:
@@ -110,8 +111,9 @@ def test_an_answer_drawn_up_from_what_was_read_is_checked_like_any(store: Sqlite
 
 
 def test_a_budget_that_leaves_nothing_for_the_check_is_the_reason(store: SqliteStore) -> None:
-    budget = Budget(tokens=9_000, root_tokens=500, sub_tokens=9_000)
-    prediction = _ask(store, BIKE.format(answer="A red Cube"), budget=budget)
+    store.user("ann").ingest([chat("long", "2024-05-01", *[("user", f"Unicycle! {'word ' * 3_500}")] * 2)])
+    cell = "SUBMIT(answer='A red one', evidence=[h.id for h in search('unicycle')])"
+    prediction = _ask(store, cell, budget=Budget(tokens=7_000, root_tokens=200, sub_tokens=200))
     assert (prediction.answer, prediction.reason) == (None, "budget")
     assert prediction.note == "Nothing is left of the budget to check the answer with."
 
@@ -235,6 +237,33 @@ def test_async_goes_the_same_way(store: SqliteStore) -> None:
     assert [(one.answer, len(one.evidence)) for one in found] == [("A red Cube", 1)] * 2
 
 
+def test_a_slow_store_does_not_hold_up_the_event_loop(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+    went_on: list[bool] = []
+
+    def slow(read: Any) -> Any:
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            ticked = threading.Event()
+            loops[0].call_soon_threadsafe(ticked.set)
+            went_on.append(ticked.wait(10))
+            return read(*args, **kwargs)
+
+        return reading
+
+    user = type(store.user("ann"))
+    for name in ("list_sessions", "search", "get_turn"):
+        monkeypatch.setattr(user, name, slow(getattr(user, name)))
+
+    async def ask() -> Any:
+        loops.append(asyncio.get_running_loop())
+        return await MemorySystem(store, "ann").acall(question="Which bicycle?", as_of=AS_OF)
+
+    with dspy.context(lm=Cast(BIKE.format(answer="A red Cube")).lm):
+        assert asyncio.run(ask()).answer == "A red Cube"
+    assert len(went_on) >= 4
+    assert all(went_on)
+
+
 def test_a_program_is_saved_without_its_store_and_loaded_into_another(store: SqliteStore, tmp_path: Path) -> None:
     learned, other = MemorySystem(store, "ann"), MemorySystem(store, "bob")
     learned.answer.generate_action.signature = learned.answer.generate_action.signature.with_instructions("Look twice.")
@@ -295,6 +324,6 @@ def test_set_lm_replaces_every_lm(store: SqliteStore) -> None:
     prediction = program(question="Which bicycle?", as_of=AS_OF)
     assert prediction.answer == "A red Cube"
     assert [part for part, _ in cast.asked] == ["root", "reader", "check"]
-    assert prediction.usage.calls == 3
+    assert prediction.usage.total.calls == 3
     assert prediction.run is not None
     assert prediction.run.usage.by_role["tool"].calls == 1

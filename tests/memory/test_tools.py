@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import dspy
 import pytest
 
-from rlm_module import InputError
+from rlm_module import RLM, InputError
 from rlm_module.memory import MemorySystem, SqliteStore, tools
 from tests.memory.cast import ANN, AS_OF, Cast, chat, turns_of
 from tests.scripted import fields
@@ -141,7 +142,37 @@ def test_delegated_sessions_are_read_and_charged_to_the_run(store: SqliteStore) 
         prediction = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
     assert prediction.run.trajectory[0]["output"].strip() == "[(None, 0), ('Oslo', 1), ('Bergen', 1)] Oslo"
     assert prediction.run.usage.by_role["tool"].calls == 4
-    assert prediction.usage.calls == 6
+    assert prediction.usage.total.calls == 6
+
+
+@pytest.mark.parametrize(
+    "call", ["map_sessions(ids, 'Which town?')", "[ask_session(name, 'Which town?') for name in ids]"]
+)
+def test_sessions_are_read_side_by_side(store: SqliteStore, call: str) -> None:
+    together = threading.Barrier(3)  # whoever reads alone breaks it
+
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        together.wait(20)
+        return fields(answer=turns[0]["text"][:2], turns="[]")
+
+    (text,) = _printed(
+        store, f"ids = [s.id for s in list_sessions().sessions]\nprint([r.answer for r in {call}])", reader=read
+    )
+    assert text == "['I', 'I', 'We']"
+
+
+def test_a_memory_serves_as_a_tool_of_another_run(store: SqliteStore) -> None:
+    memory = MemorySystem(store, "ann")
+
+    def recall(question: str) -> str:
+        return str(memory(question=question, as_of=AS_OF).answer)
+
+    cell = "hit = search('bicycle', k=1)[0]\nSUBMIT(answer='A red Cube', evidence=[hit.id])"
+    cast = Cast("SUBMIT(answer=recall('Which bicycle?'))", cell)
+    with dspy.context(lm=cast.lm):
+        prediction: Any = RLM("q -> answer", tools=[recall])(q="text")
+    assert prediction.answer == "A red Cube"
+    assert prediction.usage.total.calls == len(cast.asked) == 3
 
 
 def test_a_failed_reading_stands_in_its_place(store: SqliteStore) -> None:
