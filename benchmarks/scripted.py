@@ -1,25 +1,27 @@
-"""An LM that plays back replies without delay, or takes a fixed time over each."""
+"""LMs that play back replies, or answer by a function, without delay or in a fixed time."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 
 
-def cell(code: str) -> str:
+def cell(code: str, reasoning: str = "Go on.") -> str:
     """A root reply that runs `code`, as both dspy.RLM and this package read it."""
-    return f"[[ ## reasoning ## ]]\nGo on.\n\n[[ ## code ## ]]\n```python\n{code}\n```\n\n[[ ## completed ## ]]"
+    return f"[[ ## reasoning ## ]]\n{reasoning}\n\n[[ ## code ## ]]\n```python\n{code}\n```\n\n[[ ## completed ## ]]"
 
 
-class _Engine:
-    def __init__(self, replies: Iterable[str], seconds: float) -> None:
-        self._replies = iter(replies)
+class AnsweringEngine:
+    """Answers each request by a function of it, after `seconds`."""
+
+    def __init__(self, answer: Callable[[Request], str], seconds: float = 0.0) -> None:
+        self._answer = answer
         self._seconds = seconds
 
     def complete(self, request: Request) -> Response:
@@ -39,14 +41,14 @@ class _Engine:
         return Response(
             id=None,
             model=request.model,
-            message=Message.assistant(next(self._replies)),
+            message=Message.assistant(self._answer(request)),
             finish_reason="stop",
             usage=Usage(input_tokens=10, output_tokens=5),
         )
 
 
 class _AsyncEngine:
-    def __init__(self, engine: _Engine) -> None:
+    def __init__(self, engine: AnsweringEngine) -> None:
         self._engine = engine
 
     async def complete(self, request: Request) -> Response:
@@ -61,7 +63,12 @@ class _AsyncEngine:
 
 def scripted_lm(replies: Iterable[str], seconds: float = 0.0) -> dspy.LM:
     """An LM that gives these replies in order, each after `seconds`."""
-    engine = _Engine(replies, seconds)
+    left = iter(replies)
+    return engine_lm(AnsweringEngine(lambda _: next(left), seconds))
+
+
+def engine_lm(engine: AnsweringEngine) -> dspy.LM:
+    """An LM on this engine, sync and async."""
     return dspy.LM("scripted/model", engine=engine, async_engine=_AsyncEngine(engine), cache=False, num_retries=0)
 
 

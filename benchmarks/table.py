@@ -16,8 +16,12 @@ def table(findings: Sequence[Finding], beside: str = "dspy") -> str:
         beside: What the package is compared with.
     """
     header = ("measure", "rlm-module", beside, "ratio", "must reach", "")
-    lines = [header, *(_cells(finding) for finding in findings)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return grid([header, *(_cells(finding) for finding in findings)])
+
+
+def grid(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as such a table; the first is its header."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     shown = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
     ]

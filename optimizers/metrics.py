@@ -55,6 +55,11 @@ class Metric:
         self._takes_predictor = self._positions > 3 or "pred_name" in self._keywords
         self._has_told_of_bool = False
 
+    @property
+    def asks_for_predictor(self) -> bool:
+        """Whether it takes the name of the predictor that feedback is asked for."""
+        return self._positions > _NAMES.index("pred_name") or "pred_name" in self._keywords
+
     def judge(
         self,
         example: Any,

@@ -16,6 +16,8 @@ _COMMANDS = {
     "replay": "rlm_module.cli.replay",
     "export": "rlm_module.cli.export",
     "score": "rlm_module.cli.score",
+    "optimize": "rlm_module.cli.optimize",
+    "diff": "rlm_module.cli.diff",
     "eval": "rlm_module.cli.eval",
 }
 _NAMES = {"eval": "evaluate"}  # of those that Python has a function of that name for

@@ -1,0 +1,106 @@
+"""Examples as a compile knows them: checked, and with a hash of what they hold that is the same in every process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+import dspy
+import pydantic
+
+from rlm_module.errors import InputError
+
+_DEEPEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One example.
+
+    Args:
+        number: Its index among those that it was given with.
+        example: It.
+        key: Hash of what it holds.
+    """
+
+    number: int
+    example: dspy.Example = field(repr=False, compare=False)
+    key: str
+
+
+def cases(examples: Sequence[Any], name: str) -> list[Case]:
+    """Examples with their hashes.
+
+    Args:
+        examples: As a compile is given them.
+        name: What they are, for error messages.
+
+    Raises:
+        InputError: If there are none, or one has no inputs.
+    """
+    given = list(examples)
+    if not given:
+        raise InputError(f"The {name} is empty; give at least one dspy.Example.")
+    found: list[Case] = []
+    for number, example in enumerate(given):
+        if not isinstance(example, dspy.Example):
+            raise InputError(f"Item {number} of the {name} is a {type(example).__name__}, not a dspy.Example.")
+        try:
+            inputs = example.inputs()
+        except ValueError:
+            inputs = None
+        if not inputs:
+            raise InputError(
+                f"Example {number} of the {name} does not tell its inputs; call `.with_inputs(...)` with their names."
+            )
+        found.append(Case(number, example, digest([sorted(inputs.keys()), dict(example.items())])))
+    return found
+
+
+def digest(value: Any) -> str:
+    """A hash of any value, by what it holds."""
+    text = json.dumps(_plain(value, ()), ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """The value in JSON's types; what is no plain value goes in by its type and attributes."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return ["bytes", hashlib.sha256(value).hexdigest()]
+    if id(value) in within or len(within) > _DEEPEST:
+        return ["again", type(value).__name__]
+    inner = (*within, id(value))
+    if isinstance(value, Mapping):
+        pairs = [[_plain(key, inner), _plain(item, inner)] for key, item in value.items()]
+        return ["map", sorted(pairs, key=lambda pair: json.dumps(pair[0], sort_keys=True))]
+    if isinstance(value, list | tuple):
+        return [_plain(item, inner) for item in value]
+    if isinstance(value, set | frozenset):
+        return ["set", sorted(json.dumps(_plain(item, inner), sort_keys=True) for item in value)]
+    if isinstance(value, PurePath):
+        return ["path", str(value)]
+    return [type(value).__qualname__, _plain(_contents(value), inner)]
+
+
+def _contents(value: Any) -> Any:
+    if isinstance(value, pydantic.BaseModel):
+        return dict(value)
+    if isinstance(value, dspy.Example):
+        return dict(value.items())
+    slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
+    held = {**{name: getattr(value, name) for name in slots if hasattr(value, name)}, **getattr(value, "__dict__", {})}
+    if held and not isinstance(value, type) and not callable(value):
+        return held
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _slots(kind: type) -> Sequence[str]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
