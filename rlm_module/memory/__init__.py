@@ -15,6 +15,7 @@ A store holds many users; whoever reads or writes does so through the handle of 
 - `system`: `MemorySystem`, the program that is asked; `tools` are what its generated code may call, `observing` is how
   it learns typed observations, and `arms` are other ways of answering, to compare it with.
 - `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
+- `histories`: sessions as the `ChatHistory` that signatures take, and back.
 
 An observer asks `pending(its name and version)` what to read, and writes with `observe` what it found and how far it
 read, in one transaction; killed at any point it goes on where it was. Generated code should get a handle's answers, and
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from rlm_module.memory.found import Page as Page
     from rlm_module.memory.found import Pending as Pending
     from rlm_module.memory.found import SessionLine as SessionLine
+    from rlm_module.memory.histories import as_history as as_history
+    from rlm_module.memory.histories import read_history as read_history
     from rlm_module.memory.importing import Question as Question
     from rlm_module.memory.importing import Read as Read
     from rlm_module.memory.importing import Record as Record
@@ -89,7 +92,9 @@ _HOMES = {
     "StoreError": "errors",
     "Turn": "data",
     "UserMemory": "store",
+    "as_history": "histories",
     "read_anthropic": "importing",
+    "read_history": "histories",
     "read_json_lines": "importing",
     "read_line": "exported",
     "read_longmemeval": "importing",

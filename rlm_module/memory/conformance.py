@@ -196,6 +196,7 @@ def check_lists_come_in_pages(store: MemoryStore) -> None:
     _equal(store.user("nobody").list_sessions().items, (), "the sessions of a user without any")
     _fails(lambda: ann.list_sessions(cursor="no cursor"), InputError, "a cursor that is none")
     _fails(lambda: ann.list_sessions(limit=0), InputError, "a limit of 0")
+    _fails(lambda: ann.list_sessions(as_of=START.replace(tzinfo=None)), InputError, "a time without a zone")
 
 
 def check_observations_supersede_each_other(store: MemoryStore) -> None:

@@ -27,7 +27,7 @@ _MAX_ID_CHARS = 512
 
 def _in_zone(moment: dt.datetime, info: ValidationInfo) -> dt.datetime:
     context = cast("Mapping[str, Any] | None", info.context)
-    return settled(moment, context["zone"] if context else dt.UTC)
+    return settled(moment, context.get("zone", dt.UTC) if context else dt.UTC)
 
 
 Moment: TypeAlias = Annotated[dt.datetime, pydantic.AfterValidator(_in_zone)]

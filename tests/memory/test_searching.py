@@ -72,6 +72,17 @@ def test_common_words_still_find_and_rare_ones_decide(ann: SqliteUser, monkeypat
     assert found(ann, "brother day", 1) == ["a day at work with my brother"]
 
 
+def test_of_words_that_are_common_the_newest_turns_known_are_looked_at(
+    ann: SqliteUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_CAP", 20)
+    days = [START + dt.timedelta(days=day) for day in range(100)]
+    ann.ingest([session(str(number), f"work day number{number}", start=day) for number, day in enumerate(days)])
+    assert found(ann, "work day", 2) == ["work day number99", "work day number98"]
+    hits = ann.search("work day", 2, as_of=days[40])
+    assert [hit.turn.text for hit in hits] == ["work day number40", "work day number39"]
+
+
 def test_a_filter_that_rejects_the_rare_words_turns_leaves_the_common_ones(
     ann: SqliteUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

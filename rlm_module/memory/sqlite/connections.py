@@ -118,7 +118,6 @@ class Connections:
             self._path, timeout=self._patience, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute("PRAGMA temp_store = MEMORY")
         register(connection)
         return connection
 

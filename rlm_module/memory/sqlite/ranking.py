@@ -11,7 +11,7 @@ from rlm_module.memory.sqlite.words import indexed
 
 _K1 = 1.2
 _B = 0.75
-_READ_CHARS = 20_000
+READ_CHARS = 20_000
 """How much of a text is read for its words; of a longer one the rest only helps to find it."""
 
 
@@ -48,14 +48,14 @@ class Ranker:
         """How well each text matches.
 
         Args:
-            texts: The texts.
+            texts: The texts, of each no more than `READ_CHARS`.
             weights: What each stem of the question is worth, its inverse document frequency.
             mean_chars: How long a text is on average.
         """
         scores = [0.0] * len(texts)
         norms = [_K1 * (1 - _B + _B * len(text) / max(mean_chars, 1.0)) for text in texts]
         query = "SELECT doc, count(*) FROM uses WHERE term = ? GROUP BY doc"
-        with self._filled([indexed(text[:_READ_CHARS]) for text in texts]):
+        with self._filled([indexed(text) for text in texts]):
             for stem, weight in weights.items():
                 for number, uses in self._connection.execute(query, (stem,)):
                     scores[number] += weight * uses * (_K1 + 1) / (uses + norms[number])

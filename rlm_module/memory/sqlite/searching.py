@@ -2,7 +2,8 @@
 
 Common words would make candidates of half the store. So words are taken in the order of how few turns have them, as
 long as the turns to be looked at stay within a cap; a turn that has none of these could hardly win. Where even the
-rarest word has more turns than that, candidates have several at once. All words count when candidates are ranked.
+rarest word has more turns than that, candidates have several at once, and are the newest of those that do. All words
+count when candidates are ranked.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from rlm_module.errors import InputError
 from rlm_module.memory.data import Role
 from rlm_module.memory.found import Hit
-from rlm_module.memory.sqlite.numbers import session_number, session_of, turns_of_user
-from rlm_module.memory.sqlite.ranking import Ranker, weight_of
+from rlm_module.memory.sqlite.numbers import session_number, session_of, turns_of_session, turns_of_user
+from rlm_module.memory.sqlite.ranking import READ_CHARS, Ranker, weight_of
 from rlm_module.memory.sqlite.reading import turn_of
 from rlm_module.memory.sqlite.users import EVER, ROLES, TurnRow
 from rlm_module.memory.sqlite.words import words
@@ -108,22 +109,26 @@ def _word(connection: sqlite3.Connection, user_no: int, stem: str, word: str, tu
     return _Word(asked, stem, having, weight_of(turns, having))
 
 
-def _stages(connection: sqlite3.Connection, user_no: int, found: Sequence[_Word]) -> Iterator[dict[int, float]]:
+def _stages(
+    connection: sqlite3.Connection, user_no: int, found: Sequence[_Word], known: int
+) -> Iterator[dict[int, float]]:
     """Numbers of turns and what their words are worth: by the rare words, then by several common ones at once."""
     rare: dict[int, float] = {}
-    room = float(_CAP)
+    span, room, taken = turns_of_user(user_no), float(_CAP), 0
     for word in found:
         if word.turns > room:
             break
-        room -= word.turns
-        for number in _postings(connection, user_no, word.asked):
+        room, taken = room - word.turns, taken + 1
+        for number in _postings(connection, word.asked, span):
             rare[number] = rare.get(number, 0.0) + word.weight
     yield rare
-    seen = set(rare)
+    if taken == len(found):
+        return
+    seen, span = set(rare), _span_known(connection, user_no, known)
     for size in range(min(len(found), _COMMON_AT_ONCE), 0, -1):
         asked = " AND ".join(word.asked for word in found[:size])
         weight = sum(word.weight for word in found[:size])
-        common = {number: weight for number in _postings(connection, user_no, asked) if number not in seen}
+        common = {number: weight for number in _postings(connection, asked, span) if number not in seen}
         seen.update(common)
         yield common
 
@@ -134,7 +139,7 @@ def _candidates(
     """Turns worth ranking, as many as are enough."""
     wanted = max(_RANKED, 2 * question.k)
     rows: list[TurnRow] = []
-    for stage in _stages(connection, user_no, found):
+    for stage in _stages(connection, user_no, found, question.known):
         for numbers in _best_first(stage):
             rows += _known(connection, numbers, question)
             if len(rows) >= wanted:
@@ -155,9 +160,9 @@ def _best_first(worth: Mapping[int, float]) -> Iterator[list[int]]:
 
 
 def _known(connection: sqlite3.Connection, numbers: Sequence[int], question: Question) -> list[TurnRow]:
-    """Of some turns those that may be found, in the same order."""
+    """Of some turns those that may be found, in the same order, with as much of their texts as is ranked."""
     query = f"""
-        SELECT turn_no, role, ts, ts_offset, text FROM turns
+        SELECT turn_no, role, ts, ts_offset, substr(text, 1, {READ_CHARS}) FROM turns
         WHERE turn_no IN ({",".join("?" * len(numbers))}) AND ts <= ?
     """
     wanted = None if question.role is None else ROLES.index(question.role)
@@ -175,9 +180,19 @@ def _begun(connection: sqlite3.Connection, sessions: Collection[int], known: int
     return {number for (number,) in connection.execute(query, (*sessions, known))}
 
 
-def _postings(connection: sqlite3.Connection, user_no: int, asked: str) -> list[int]:
-    rows = connection.execute(f"{_POSTINGS} LIMIT {_CAP}", (asked, *turns_of_user(user_no)))
+def _postings(connection: sqlite3.Connection, asked: str, span: tuple[int, int]) -> list[int]:
+    rows = connection.execute(f"{_POSTINGS} ORDER BY rowid DESC LIMIT {_CAP}", (asked, *span))
     return [number for (number,) in rows]
+
+
+def _span_known(connection: sqlite3.Connection, user_no: int, known: int) -> tuple[int, int]:
+    """Numbers that turns of sessions can have which had begun."""
+    first, last = turns_of_user(user_no)
+    if known >= EVER:
+        return first, last
+    query = "SELECT max(session_no) FROM sessions WHERE user_no = ? AND started_at <= ?"
+    (newest,) = connection.execute(query, (user_no, known)).fetchone()
+    return first, first if newest is None else turns_of_session(newest)[1]
 
 
 def _hits(connection: sqlite3.Connection, best: Sequence[tuple[float, TurnRow]]) -> tuple[Hit, ...]:
@@ -188,5 +203,6 @@ def _hits(connection: sqlite3.Connection, best: Sequence[tuple[float, TurnRow]])
         if session_no not in ids:
             query = "SELECT public_id FROM sessions WHERE session_no = ?"
             (ids[session_no],) = connection.execute(query, (session_no,)).fetchone()
-        hits.append(Hit(turn_of(ids[session_no], *row), ids[session_no], round(score, 6)))
+        (text,) = connection.execute("SELECT text FROM turns WHERE turn_no = ?", row[:1]).fetchone()
+        hits.append(Hit(turn_of(ids[session_no], *row[:4], text), ids[session_no], round(score, 6)))
     return tuple(hits)
