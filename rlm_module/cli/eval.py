@@ -16,7 +16,7 @@ from rlm_module.errors import InputError
 if TYPE_CHECKING:
     from rlm_module.memory.evaluation import Case, Key
 
-_ARMS = ("full_history", "bm25", "rlm", "tools", "delegation", "observations", "oracle")
+ARM_NAMES = ("full_history", "bm25", "rlm", "tools", "delegation", "observations", "oracle")
 _EXITS = """\b
 Exit status:
   0    every question was answered and judged, rightly or not
@@ -32,7 +32,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _shared(command: _Command) -> _Command:
     """The options that both commands have."""
     options = (
-        click.option("--arm", "arms", multiple=True, type=click.Choice(_ARMS), help="An arm to measure; repeatable."),
+        click.option(
+            "--arm", "arms", multiple=True, type=click.Choice(ARM_NAMES), help="An arm to measure; repeatable."
+        ),
         click.option("-m", "--model", envvar="RLM_MODEL", show_envvar=True, help="The leading model of every arm."),
         click.option(
             "--sub-model", envvar="RLM_SUB_MODEL", show_envvar=True, help="The model that reads, else --model's."

@@ -17,15 +17,14 @@ from rlm_module import RLM, Budget, Run, spending
 from rlm_module.errors import FatalError, InputError
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
+from rlm_module.memory.histories import as_history
 from rlm_module.memory.observing import Observer
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
 from rlm_module.memory.reading import lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
-from rlm_module.signatures import ChatHistory, ChatQA
-from rlm_module.signatures import Session as ChatSession
-from rlm_module.signatures import Turn as ChatTurn
+from rlm_module.signatures import ChatQA
 
 _CHARS_PER_TOKEN = 4
 _LINE_CHARS = 80
@@ -169,7 +168,7 @@ class PlainRLM(StoreArm):
 
     def _answer(self, memory: UserMemory, question: str, as_of: dt.datetime) -> Steps[MemoryPrediction]:
         sessions = yield Ask(_sessions, {"memory": memory})
-        history = ChatHistory([_as_chat(session) for session in sessions])
+        history = as_history(sessions)
         try:
             found = yield Ask(self.answer, {"history": history, "question": question, "as_of": as_of})
         except FatalError as error:
@@ -223,11 +222,6 @@ def _sessions(memory: UserMemory) -> list[Session]:
         cursor = page.cursor
         if cursor is None:
             return found
-
-
-def _as_chat(session: Session) -> ChatSession:
-    turns = tuple(ChatTurn(turn.role, turn.text, turn.ts) for turn in session.turns)
-    return ChatSession(session.id, turns, session.started_at)
 
 
 def _predicted(

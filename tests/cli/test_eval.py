@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 from dspy.lm15 import Request
 
 from rlm_module.cli import evaluating
+from rlm_module.cli.eval import ARM_NAMES
 from rlm_module.cli.main import rlm
+from rlm_module.memory.arms import ARMS
 from tests.memory.evaluation.records import record
 from tests.scripted import ScriptedLM, fields, texts
 
@@ -55,6 +57,10 @@ def run(tmp_path: Path, *arguments: str) -> Result:
 
 def longmemeval(tmp_path: Path, data: Path, *arguments: str) -> Result:
     return run(tmp_path, "longmemeval", "--data", str(data), "-m", "a/model", *arguments)
+
+
+def test_every_arm_can_be_named() -> None:
+    assert set(ARM_NAMES) == set(ARMS)
 
 
 def test_figures_are_printed_and_answers_kept(tmp_path: Path, models: Models, data: Path) -> None:
