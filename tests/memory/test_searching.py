@@ -72,10 +72,21 @@ def test_common_words_still_find_and_rare_ones_decide(ann: SqliteUser, monkeypat
     assert found(ann, "brother day", 1) == ["a day at work with my brother"]
 
 
+def test_a_turn_with_several_common_words_beats_turns_with_one_rare_word(
+    ann: SqliteUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "_CAP", 30)
+    rare = [f"brother {number}" for number in range(25)]
+    common = [f"{word} {number}" for number in range(40) for word in ("red", "bicycle", "lake")]
+    ann.ingest([session("a", *rare, *common, "a red bicycle at the lake")])
+    assert found(ann, "did my brother see the red bicycle by the lake?", 1) == ["a red bicycle at the lake"]
+
+
 def test_of_words_that_are_common_the_newest_turns_known_are_looked_at(
     ann: SqliteUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "_CAP", 20)
+    monkeypatch.setattr(searching, "_CAP_TOGETHER", 20)
     days = [START + dt.timedelta(days=day) for day in range(100)]
     ann.ingest([session(str(number), f"work day number{number}", start=day) for number, day in enumerate(days)])
     assert found(ann, "work day", 2) == ["work day number99", "work day number98"]

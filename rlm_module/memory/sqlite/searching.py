@@ -1,14 +1,14 @@
 """Search: candidates by the rarest words of a question, then their BM25.
 
 Common words would make candidates of half the store. So words are taken in the order of how few turns have them, as
-long as the turns to be looked at stay within a cap; a turn that has none of these could hardly win. Where even the
-rarest word has more turns than that, candidates have several at once, and are the newest of those that do. All words
-count when candidates are ranked.
+long as the turns to be looked at stay within a cap. Of words beyond it, candidates have two or three at once, and are
+the newest of those that do. All words count when candidates are ranked.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,10 @@ _MAX_K = 1_000
 _MAX_WORDS = 32
 _MAX_QUERY_CHARS = 10_000
 _CAP = 12_000
-"""How many postings a search looks at."""
+"""How many postings of single words a search looks at."""
+
+_CAP_TOGETHER = 3_000
+"""How many turns it looks at that have several words at once."""
 
 _RANKED = 100
 """How many candidates are ranked by their texts, where few are asked for."""
@@ -112,25 +115,38 @@ def _word(connection: sqlite3.Connection, user_no: int, stem: str, word: str, tu
 def _stages(
     connection: sqlite3.Connection, user_no: int, found: Sequence[_Word], known: int
 ) -> Iterator[dict[int, float]]:
-    """Numbers of turns and what their words are worth: by the rare words, then by several common ones at once."""
-    rare: dict[int, float] = {}
+    """Numbers of turns and what their words are worth: by words and by several at once, then by the rarest alone."""
     span, room, taken = turns_of_user(user_no), float(_CAP), 0
-    for word in found:
+    having: dict[int, int] = {}  # of each turn, a bit for each word that it is known to have
+    for place, word in enumerate(found):
         if word.turns > room:
             break
         room, taken = room - word.turns, taken + 1
         for number in _postings(connection, word.asked, span):
-            rare[number] = rare.get(number, 0.0) + word.weight
-    yield rare
-    if taken == len(found):
-        return
-    seen, span = set(rare), _span_known(connection, user_no, known)
-    for size in range(min(len(found), _COMMON_AT_ONCE), 0, -1):
-        asked = " AND ".join(word.asked for word in found[:size])
-        weight = sum(word.weight for word in found[:size])
-        common = {number: weight for number in _postings(connection, asked, span) if number not in seen}
-        seen.update(common)
-        yield common
+            having[number] = having.get(number, 0) | 1 << place
+    if taken < len(found):
+        span = _span_known(connection, user_no, known)
+        for places in _together(taken, len(found)):
+            asked = " AND ".join(found[place].asked for place in places)
+            bits = sum(1 << place for place in places)
+            for number in _postings(connection, asked, span, _CAP_TOGETHER):
+                having[number] = having.get(number, 0) | bits
+    worths: dict[int, float] = {}
+    for bits in set(having.values()):
+        worths[bits] = sum(word.weight for place, word in enumerate(found) if bits >> place & 1)
+    yield {number: worths[bits] for number, bits in having.items()}
+    if taken < len(found):
+        rarest = found[taken]
+        postings = _postings(connection, rarest.asked, span)
+        yield {number: rarest.weight for number in postings if number not in having}
+
+
+def _together(taken: int, words: int) -> Iterator[tuple[int, ...]]:
+    """Which words to ask for at once, by their places: pairs and triples of which a common word is one."""
+    common = range(taken, min(words, taken + _COMMON_AT_ONCE))
+    yield from itertools.combinations(common, 3)
+    yield from itertools.combinations(common, 2)
+    yield from itertools.product(range(min(taken, _COMMON_AT_ONCE)), common)
 
 
 def _candidates(
@@ -180,8 +196,9 @@ def _begun(connection: sqlite3.Connection, sessions: Collection[int], known: int
     return {number for (number,) in connection.execute(query, (*sessions, known))}
 
 
-def _postings(connection: sqlite3.Connection, asked: str, span: tuple[int, int]) -> list[int]:
-    rows = connection.execute(f"{_POSTINGS} ORDER BY rowid DESC LIMIT {_CAP}", (asked, *span))
+def _postings(connection: sqlite3.Connection, asked: str, span: tuple[int, int], cap: int = _CAP) -> list[int]:
+    """The newest turns of those that match."""
+    rows = connection.execute(f"{_POSTINGS} ORDER BY rowid DESC LIMIT {cap}", (asked, *span))
     return [number for (number,) in rows]
 
 
