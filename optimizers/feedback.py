@@ -10,9 +10,9 @@ import dspy
 from rlm_module import Run, RunPrediction, traced_runs
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
-from rlm_module.optimizers.diagnosis import diagnose
 from rlm_module.optimizers.metrics import Judged, Metric
-from rlm_module.optimizers.records import plain_path, render
+from rlm_module.optimizers.trajectories.diagnosis import diagnose
+from rlm_module.optimizers.trajectories.records import plain_path, render
 
 _RUNS, _OTHER_RUNS = 3, 8
 _OWN = ("generate_action", "extract", "wording")

@@ -13,13 +13,13 @@ from dspy.teleprompt import Teleprompter
 
 from rlm_module import Budget, spending
 from rlm_module.errors import InputError
-from rlm_module.optimizers.cases import Case, cases
-from rlm_module.optimizers.components import Components
-from rlm_module.optimizers.evaluations import Evaluations, Reflections
-from rlm_module.optimizers.folder import EVALUATIONS, REFLECTIONS, opened, save
-from rlm_module.optimizers.manifest import data_hash, described
-from rlm_module.optimizers.options import Options, check, default_patience, default_runs
-from rlm_module.optimizers.study import Study
+from rlm_module.optimizers.evolution.cases import Case, cases
+from rlm_module.optimizers.evolution.components import Components
+from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
+from rlm_module.optimizers.evolution.folder import EVALUATIONS, REFLECTIONS, opened, save
+from rlm_module.optimizers.evolution.manifest import data_hash, described
+from rlm_module.optimizers.evolution.options import Options, check, default_patience, default_runs
+from rlm_module.optimizers.evolution.study import Study
 
 
 class RLMGEPA(Teleprompter):

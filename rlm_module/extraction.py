@@ -12,13 +12,13 @@ import dspy
 from rlm_module.driver import Ask, Steps
 from rlm_module.errors import FatalError, InputError, Limit, LimitReached
 from rlm_module.events import Extracted, TerminationReason
-from rlm_module.ledger import Need
-from rlm_module.outputs import Accepted, check_outputs
-from rlm_module.prices import price_of, reply_cap, reply_limit
-from rlm_module.shown import clip
+from rlm_module.lms.ledger import Need
+from rlm_module.lms.prices import price_of, reply_cap, reply_limit
+from rlm_module.prompting.outputs import Accepted, check_outputs
+from rlm_module.prompting.shown import clip
+from rlm_module.prompting.transcript import transcript
 from rlm_module.signatures.extract import extract_inputs
 from rlm_module.signatures.grounded import grounded
-from rlm_module.transcript import transcript
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)

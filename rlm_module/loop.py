@@ -12,22 +12,22 @@ from typing import Any
 
 import dspy
 
-from rlm_module.compaction import Conversation, Cut, next_cut, shortened_request
 from rlm_module.driver import Ask, Steps, Wait
 from rlm_module.errors import LimitReached, SandboxError
 from rlm_module.events import Acted, CellFinished, Compacted, Diverged, TurnStarted, Usage
 from rlm_module.extraction import Extraction, Outcome
-from rlm_module.limits import little_left
-from rlm_module.outputs import Accepted, check_outputs
-from rlm_module.previews import glimpse
-from rlm_module.prices import window_of
+from rlm_module.host.limits import little_left
+from rlm_module.lms.prices import window_of
+from rlm_module.prompting.compaction import Conversation, Cut, next_cut, shortened_request
+from rlm_module.prompting.outputs import Accepted, check_outputs
+from rlm_module.prompting.previews import glimpse
+from rlm_module.prompting.reply import extract_code, foreign_language, read_reply
+from rlm_module.prompting.shown import clip, encodable, harmless
+from rlm_module.prompting.summaries import room_for_turns, summary_by_lm
 from rlm_module.recording import RecordedTurn
-from rlm_module.reply import extract_code, foreign_language, read_reply
 from rlm_module.sandbox.base import CellResult, Session
 from rlm_module.sandbox.record import plain
 from rlm_module.sandbox.replay import assigned_names
-from rlm_module.shown import clip, encodable, harmless
-from rlm_module.summaries import room_for_turns, summary_by_lm
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)

@@ -15,17 +15,17 @@ from dspy.primitives.code_interpreter import CodeInterpreter
 
 from rlm_module.budget import UNLIMITED, Budget
 from rlm_module.errors import InputError
+from rlm_module.host.subcalls import Models
+from rlm_module.host.tools import HostTool, check_names, normalize_tools
 from rlm_module.interpreter import Sandbox
 from rlm_module.plan import Plan, Predictors
-from rlm_module.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.prompting.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.prompting.wording import Wording
 from rlm_module.resuming import Reopened, rebuilt
 from rlm_module.root import RootRun
 from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
 from rlm_module.signatures.inputs import entering
-from rlm_module.subcalls import Models
-from rlm_module.tools import HostTool, check_names, normalize_tools
-from rlm_module.wording import Wording
 
 
 class NoLMError(dspy.LMNotConfiguredError, ValueError):

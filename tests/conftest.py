@@ -80,7 +80,7 @@ def no_models_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the attempts at a call that fails."""
-    monkeypatch.setattr("rlm_module.faults._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("rlm_module.lms.faults._FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_module.demos import DEMO_TOKENS
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module.prompting.demos import DEMO_TOKENS
 
 
 def _trajectory(score: float, example: int, code: str, task: str = "the task", turns: int = 1) -> Trajectory:

@@ -123,7 +123,7 @@ def test_the_task_shows_a_loss_of_the_contract(subject: Subject, monkeypatch: py
     """Else the table would say nothing."""
     (arm,) = (arm for arm in ARMS if arm.name == "COPRO")
     program = compiled(arm, subject)
-    monkeypatch.setattr("rlm_module.contract.Contract.text", lambda self: "")
+    monkeypatch.setattr("rlm_module.prompting.contract.Contract.text", lambda self: "")
     assert not _solves(program, subject)[0]
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 
 from rlm_module import RLM, InputError, OfflineLM, Sandbox
-from rlm_module.previews import describe_input, one_line
+from rlm_module.prompting.previews import describe_input, one_line
 from rlm_module.sandbox.codec import decode, encode
 from rlm_module.sandbox.memory import need
 from rlm_module.signatures import ChatHistory, ChatQA, CitedQA, Directory, Documents, SandboxInput, Table, Text
