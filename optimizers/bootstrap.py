@@ -13,12 +13,13 @@ from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
 from rlm_module import RLM, capture_runs
-from rlm_module.demos import demonstration
 from rlm_module.errors import InputError
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import checked_examples, each_done
 from rlm_module.optimizers.metrics import Metric
-from rlm_module.optimizers.records import plain_path
+from rlm_module.optimizers.trajectories.records import plain_path
+from rlm_module.prompting.demos import demonstration
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class RLMBootstrap(Teleprompter):
         return compiled
 
     def _gather(self, solver: dspy.Module, examples: list[dspy.Example]) -> _Gathered:
-        gathered, metric = _Gathered(), Metric(self.metric)
+        gathered, metric = _Gathered(), Metric(plain_metric(self.metric))
         threads = self.num_threads or int(dspy.settings.num_threads or 1)
         numbered = list(enumerate(examples))
         with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:

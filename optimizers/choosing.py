@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlm_module.demos import DEMO_TOKENS, Demonstration, tokens_of
+from rlm_module.prompting.demos import DEMO_TOKENS, Demonstration, tokens_of
 
 _NAME = re.compile(r"[A-Za-z_]\w*|\d+|[^\w\s]")
 _BREVITY_STEP = 1.5

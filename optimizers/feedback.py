@@ -10,9 +10,9 @@ import dspy
 from rlm_module import Run, RunPrediction, traced_runs
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
-from rlm_module.optimizers.diagnosis import diagnose
 from rlm_module.optimizers.metrics import Judged, Metric
-from rlm_module.optimizers.records import plain_path, render
+from rlm_module.optimizers.trajectories.diagnosis import diagnose
+from rlm_module.optimizers.trajectories.records import plain_path, render
 
 _RUNS, _OTHER_RUNS = 3, 8
 _OWN = ("generate_action", "extract", "wording")
@@ -98,7 +98,12 @@ def trajectory_feedback(metric: Callable[..., Any], *, chars: int = 6_000) -> Tr
         raise InputError(f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one.")
     if chars < 0:
         raise InputError(f"chars is a length, at least 0, not {chars!r}.")
-    return TrajectoryFeedback(metric.metric if isinstance(metric, TrajectoryFeedback) else metric, chars)
+    return TrajectoryFeedback(plain_metric(metric), chars)
+
+
+def plain_metric(metric: Callable[..., Any]) -> Callable[..., Any]:
+    """The user's metric, without feedback from the trajectory, for callers that show trajectories themselves."""
+    return metric.metric if isinstance(metric, TrajectoryFeedback) else metric
 
 
 class _Telling:

@@ -13,13 +13,13 @@ from dspy.teleprompt import Teleprompter
 
 from rlm_module import Budget, spending
 from rlm_module.errors import InputError
-from rlm_module.optimizers.cases import Case, cases
-from rlm_module.optimizers.components import Components
-from rlm_module.optimizers.evaluations import Evaluations, Reflections
-from rlm_module.optimizers.folder import EVALUATIONS, REFLECTIONS, opened, save
-from rlm_module.optimizers.manifest import data_hash, described
-from rlm_module.optimizers.options import Options, check, default_patience, default_runs
-from rlm_module.optimizers.study import Study
+from rlm_module.optimizers.evolution.cases import Case, cases
+from rlm_module.optimizers.evolution.components import Components
+from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
+from rlm_module.optimizers.evolution.folder import EVALUATIONS, REFLECTIONS, opened, save
+from rlm_module.optimizers.evolution.manifest import data_hash, described
+from rlm_module.optimizers.evolution.options import Options, check, default_patience, default_runs
+from rlm_module.optimizers.evolution.study import Study
 
 
 class RLMGEPA(Teleprompter):
@@ -121,12 +121,13 @@ class RLMGEPA(Teleprompter):
             raise InputError(f"The student must be a dspy.Module, not {type(given).__name__}.")
         train = cases(trainset, "trainset")
         val = train if valset is None else cases(valset, "valset")
-        options = self._options(train, val)
-        components = Components(student, options.learn)
+        return self._run(student, train, val, self._options(train, val))
+
+    def _run(self, student: dspy.Module, train: Sequence[Case], val: Sequence[Case], options: Options) -> Any:
         with ExitStack() as stack:
             folder = None
             if self.run_dir is not None:
-                manifest = described(options, student, components, train, val)
+                manifest = described(options, student, Components(student, options.learn), train, val)
                 folder = stack.enter_context(opened(Path(self.run_dir), manifest))
             evaluations = Evaluations(folder and folder / EVALUATIONS)
             reflections = Reflections(folder and folder / REFLECTIONS)

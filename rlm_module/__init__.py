@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
     from rlm_module.budget import Budget as Budget
@@ -13,20 +14,23 @@ if TYPE_CHECKING:
     from rlm_module.errors import RLMError as RLMError
     from rlm_module.errors import SandboxError as SandboxError
     from rlm_module.errors import SubcallError as SubcallError
+    from rlm_module.host.tools import concurrent as concurrent
     from rlm_module.interpreter import Sandbox as Sandbox
     from rlm_module.journal import score_run as score_run
-    from rlm_module.ledger import UsageReport as UsageReport
+    from rlm_module.lms.charging import charged as charged
+    from rlm_module.lms.ledger import UsageReport as UsageReport
+    from rlm_module.lms.prices import price_of as price_of
+    from rlm_module.lms.shared_budget import Spent as Spent
+    from rlm_module.lms.shared_budget import spending as spending
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
+    from rlm_module.optimizers import thaw as thaw
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
     from rlm_module.runs import RunPrediction as RunPrediction
     from rlm_module.runs import capture_runs as capture_runs
     from rlm_module.runs import traced_runs as traced_runs
-    from rlm_module.shared_budget import Spent as Spent
-    from rlm_module.shared_budget import spending as spending
-    from rlm_module.tools import concurrent as concurrent
 
 # dspy takes a second to import, which the command's --help and the sandbox's side of the codec should not.
 _HOMES = {
@@ -42,25 +46,19 @@ _HOMES = {
     "RunPrediction": "runs",
     "Sandbox": "interpreter",
     "SandboxError": "errors",
-    "Spent": "shared_budget",
+    "Spent": "lms.shared_budget",
     "SubcallError": "errors",
-    "UsageReport": "ledger",
+    "UsageReport": "lms.ledger",
     "capture_runs": "runs",
-    "concurrent": "tools",
+    "charged": "lms.charging",
+    "concurrent": "host.tools",
+    "price_of": "lms.prices",
     "replay_run": "resuming",
     "score_run": "journal",
-    "spending": "shared_budget",
+    "spending": "lms.shared_budget",
+    "thaw": "optimizers",
     "traced_runs": "runs",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = exported(__name__, _HOMES)

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from rlm_module.accounts import Account
+from rlm_module.lms.accounts import Account
 from rlm_module.waiting import Deadline, awaited, waited
 
 T = TypeVar("T")

@@ -222,11 +222,20 @@ class CallFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted(Event):
-    """The conversation had outgrown the LM's window: turns up to `turn` are shown as `summary` from now on."""
+    """The conversation had outgrown the LM's window: turns up to `turn` are shown as `summary` from now on.
+
+    Args:
+        turn: 0 where no turn is, and requests alone were cut.
+        summary: What the LM drew up, or what was made by rule.
+        asked: The turn before whose request it was done.
+        longest: Characters to which the requests of later turns were cut; None for none.
+    """
 
     tag: ClassVar[str] = "compacted"
     turn: int
     summary: str
+    asked: int = 0
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,29 +14,29 @@ from typing import Any
 
 import dspy
 
-from rlm_module.agents import SubAgents
-from rlm_module.calls import Calls
-from rlm_module.children import Children, ChildTask
-from rlm_module.contract import Contract
 from rlm_module.driver import Ask, Steps, Wait, adrive, drive
 from rlm_module.errors import FatalError, LimitReached
 from rlm_module.events import RunFinished, RunStarted, TerminationReason
 from rlm_module.extraction import Extraction, Outcome
-from rlm_module.foreign_agents import ForeignAgents
-from rlm_module.limits import offer_budget
+from rlm_module.host.agents import SubAgents
+from rlm_module.host.calls import Calls
+from rlm_module.host.children import Children, ChildTask
+from rlm_module.host.foreign_agents import ForeignAgents
+from rlm_module.host.limits import offer_budget
+from rlm_module.host.predictions import Predictions
+from rlm_module.host.queries import Queries
+from rlm_module.host.workers import Crew, result_of
+from rlm_module.lms.prices import check_priced, count_tokens, price_list
 from rlm_module.loop import TurnLoop
 from rlm_module.opening import Opened, load_inputs, open_session
 from rlm_module.plan import Plan, task_text
-from rlm_module.predictions import Predictions
-from rlm_module.previews import describe_input, one_line
-from rlm_module.prices import check_priced, count_tokens, price_list
-from rlm_module.queries import Queries
+from rlm_module.prompting.contract import Contract
+from rlm_module.prompting.previews import describe_input, one_line
+from rlm_module.prompting.shown import encodable
 from rlm_module.sandbox.base import Session, Setup
-from rlm_module.shown import encodable
 from rlm_module.signatures.inputs import SandboxInput
 from rlm_module.tree import Node, Tree
 from rlm_module.waiting import awaited, waited
-from rlm_module.workers import Crew, result_of
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,11 @@ import dspy
 from rlm_module.driver import Ask, Steps
 from rlm_module.errors import FatalError, InputError, Limit, LimitReached
 from rlm_module.events import Extracted, TerminationReason
-from rlm_module.ledger import Need
-from rlm_module.outputs import Accepted, check_outputs
-from rlm_module.prices import price_of, reply_cap, reply_limit
-from rlm_module.shown import clip, harmless
+from rlm_module.lms.ledger import Need
+from rlm_module.lms.prices import price_of, reply_cap, reply_limit
+from rlm_module.prompting.outputs import Accepted, check_outputs
+from rlm_module.prompting.shown import clip
+from rlm_module.prompting.transcript import transcript
 from rlm_module.signatures.extract import extract_inputs
 from rlm_module.signatures.grounded import grounded
 from rlm_module.tree import Node, Tree
@@ -118,7 +119,7 @@ class Extraction:
         told, record = extract_inputs(self.task)
         fault: Exception | str = ""
         for limit in (None, _SMALL_CHARS):
-            texts = {told: self.introduction, record: _transcript(trajectory)}
+            texts = {told: self.introduction, record: transcript(trajectory) or "(Nothing was done.)"}
             if limit is not None:
                 texts = {name: clip(text, limit) for name, text in texts.items()}
             account = self.tree.account("extract", self.node, instead=self.root_lm)
@@ -154,11 +155,3 @@ class Extraction:
             except Exception:  # told by the check of the outputs
                 found[name] = value
         return found
-
-
-def _transcript(trajectory: Sequence[Mapping[str, str]]) -> str:
-    turns = (
-        f"--- Turn {number}\n{turn['reasoning']}\n\nCode:\n{turn['code']}\n\nOutput:\n{turn['output']}"
-        for number, turn in enumerate(trajectory, 1)
-    )
-    return harmless("\n\n".join(turns)) or "(Nothing was done.)"

@@ -11,8 +11,8 @@ from typing import Any
 from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreter, CodeInterpreterError, FinalOutput
 
 from rlm_module.errors import SandboxError, SubcallError
+from rlm_module.host.workers import Crew, result_of
 from rlm_module.sandbox.base import CellError, CellResult, Dispatch, HostCall, Setup
-from rlm_module.workers import Crew, result_of
 
 _CLOSE_SECONDS = 5.0
 

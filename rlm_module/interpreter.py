@@ -16,11 +16,11 @@ from dspy.utils.callback import BaseCallback, with_callbacks
 from pydantic_core import to_jsonable_python
 
 from rlm_module.errors import FatalError
+from rlm_module.host.workers import Coroutines
 from rlm_module.sandbox.base import CellResult, HostCall, HostFunction, Setup
 from rlm_module.sandbox.codec import CodecError, encode
 from rlm_module.sandbox.deno import DenoSession
 from rlm_module.sandbox.host_calls import to_plain
-from rlm_module.workers import Coroutines
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,27 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dspy
 
-from rlm_module.compaction import compact, shortened_request
 from rlm_module.driver import Ask, Steps, Wait
 from rlm_module.errors import LimitReached, SandboxError
-from rlm_module.events import Acted, CellFinished, Compacted, Diverged, TurnStarted
+from rlm_module.events import Acted, CellFinished, Compacted, Diverged, TurnStarted, Usage
 from rlm_module.extraction import Extraction, Outcome
-from rlm_module.limits import little_left
-from rlm_module.outputs import Accepted, check_outputs
-from rlm_module.previews import glimpse
-from rlm_module.prices import window_of
+from rlm_module.host.limits import little_left
+from rlm_module.lms.prices import window_of
+from rlm_module.prompting.compaction import Conversation, Cut, next_cut, shortened_request
+from rlm_module.prompting.outputs import Accepted, check_outputs
+from rlm_module.prompting.previews import glimpse
+from rlm_module.prompting.reply import extract_code, foreign_language, read_reply
+from rlm_module.prompting.shown import clip, encodable, harmless
+from rlm_module.prompting.summaries import room_for_turns, summary_by_lm
 from rlm_module.recording import RecordedTurn
-from rlm_module.reply import extract_code, foreign_language, read_reply
 from rlm_module.sandbox.base import CellResult, Session
 from rlm_module.sandbox.record import plain
 from rlm_module.sandbox.replay import assigned_names
-from rlm_module.shown import clip, encodable, harmless
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class TurnLoop:
     verbose: bool
     stop_work: Callable[[], None]
     trajectory: list[dict[str, str]] = field(default_factory=list)
-    _history: list[dict[str, str]] = field(default_factory=list)
+    _shown: Conversation = field(default_factory=Conversation)
     _failures: int = 0
     _lost: list[str] = field(default_factory=list)
     _asked_tokens: int = 0
@@ -116,15 +117,20 @@ class TurnLoop:
         request = f"{self.introduction}\n\n{self._left(1)}"
         for turn in range(1, self.max_iters + 1):
             known = self.tree.recording.turn(self.node.number, turn)
+            self._restore_conversation(turn)
             if (known is None or (known.cell is None and known.acted.code)) and (drawn := self.extraction.recorded()):
                 return drawn
             if known is not None:
                 request, action = known.acted.request, _recorded_action(known)
+                self._turn_lm()
+                self._take_usage(known.acted.usage)
             else:
                 request, action = yield from self._act(turn, request)
             output, outcome = yield from self._cell(turn, action, known.cell if known else None)
             self.trajectory.append({"reasoning": action.reasoning, "code": action.code, "output": output})
-            self._history.append({"request": request, "reasoning": action.reasoning, "code": action.code})
+            self._shown = self._shown.followed_by(
+                {"request": request, "reasoning": action.reasoning, "code": action.code}
+            )
             if outcome is not None:
                 return outcome
             request = f"{output}\n\n{self._left(turn + 1)}"
@@ -142,11 +148,8 @@ class TurnLoop:
         """Asks for a turn; also tells what was asked in the end, which is less where it was too much."""
         journal = self.tree.journal
         journal.record(TurnStarted(run_id=journal.run_id, node=self.node.number, turn=turn))
-        is_escalated = self.strong_lm is not None and self._failures >= _FAILURES_BEFORE_ESCALATION
-        if is_escalated:
-            self._failures = 0
-        lm, began = self.strong_lm if is_escalated else self.root_lm, time.monotonic()
-        self._compact_if_large(turn, lm)
+        lm, began = self._turn_lm(), time.monotonic()
+        yield from self._compact_if_large(turn, lm)
         while True:
             account = self.tree.account(self.node.turn_role, self.node, counts=self.node.depth > 0, instead=lm)
             try:
@@ -155,7 +158,7 @@ class TurnLoop:
                 reply = read_reply(getattr(error, "lm_response", None) or "")
                 action = _Action(reply.reasoning, reply.code)
             except dspy.ContextWindowExceededError:
-                if self._compact(turn):
+                if (yield from self._compact(turn, lm)):
                     continue
                 shorter = shortened_request(request) if turn > 1 else None  # the first one is the task
                 if shorter is None:
@@ -164,7 +167,7 @@ class TurnLoop:
                 continue
             break
         usage = account.spending.usage
-        self._asked_tokens = usage.tokens if usage.calls == 1 else 0
+        self._take_usage(usage)
         action = _Action(harmless(action.reasoning), encodable(action.code), foreign_language(action.reasoning))
         journal.record(
             Acted(
@@ -184,26 +187,70 @@ class TurnLoop:
         return request, action
 
     def _inputs(self, request: str) -> dict[str, Any]:
-        inputs: dict[str, Any] = {"request": request, "history": dspy.History(messages=list(self._history))}
+        inputs: dict[str, Any] = {"request": request, "history": dspy.History(messages=self._shown.messages)}
         if self.act_signature is not None:
             inputs["signature"] = self.act_signature
         return inputs
 
-    def _compact_if_large(self, turn: int, lm: Any) -> None:
+    def _turn_lm(self) -> Any:
+        """Whom the turn is asked of; None for the predictor's own LM."""
+        if self.strong_lm is None or self._failures < _FAILURES_BEFORE_ESCALATION:
+            return self.root_lm
+        self._failures = 0
+        return self.strong_lm
+
+    def _take_usage(self, usage: Usage) -> None:
+        self._asked_tokens = usage.tokens if usage.calls == 1 else 0
+
+    def _asked_lm(self, lm: Any) -> Any:
+        return lm if lm is not None else getattr(self.act, "lm", None) or dspy.settings.lm
+
+    def _compact_if_large(self, turn: int, lm: Any) -> Steps[None]:
         """Shortens the conversation where the last request took a set share of the LM's window."""
-        asked = lm if lm is not None else getattr(self.act, "lm", None) or dspy.settings.lm
+        asked = self._asked_lm(lm)
         window = window_of(asked) if self._asked_tokens > _SMALLEST_WINDOW and asked is not None else None
         if window is not None and self._asked_tokens > self.compact_at * window:
-            self._compact(turn)
+            yield from self._compact(turn, lm)
 
-    def _compact(self, turn: int) -> bool:
-        shorter = compact(self._history, self.trajectory)
-        if shorter is None:
+    def _compact(self, turn: int, lm: Any) -> Steps[bool]:
+        """Shortens the conversation, if it can be; what is new in the summary is drawn up by the LM where it can."""
+        shown, cut = self._shown, next_cut(self._shown, self.trajectory)
+        if cut is None:
             return False
-        self._history, summary = shorter
+        asked = self._asked_lm(lm)
+        if cut.summed > shown.summed and asked is not None:
+            summary = yield from summary_by_lm(
+                self.introduction,
+                self.trajectory[shown.summed : cut.summed],
+                shown.summary,
+                shown.summed,
+                room_for_turns(shown.chars, window_of(asked)),
+                self.tree.account(self.node.turn_role, self.node, counts=self.node.depth > 0, instead=asked),
+            )
+            better = replace(cut, summary=summary or "")
+            cut = better if summary and shown.is_worth(shown.shortened(better)) else cut
+        self._shorten(cut)
         journal = self.tree.journal
-        journal.record(Compacted(run_id=journal.run_id, node=self.node.number, turn=turn - 1, summary=summary))
+        journal.record(
+            Compacted(
+                run_id=journal.run_id,
+                node=self.node.number,
+                turn=cut.summed,
+                summary=cut.summary,
+                asked=turn,
+                longest=cut.longest,
+            )
+        )
         return True
+
+    def _shorten(self, cut: Cut) -> None:
+        self._shown = self._shown.shortened(cut)
+        self._asked_tokens = 0  # nothing is known of the next request
+
+    def _restore_conversation(self, turn: int) -> None:
+        """Shortens it as an earlier part of the run did before this turn."""
+        for event in self.tree.recording.compacted(self.node.number, turn):
+            self._shorten(Cut(event.turn, event.summary, event.longest))
 
     def _cell(self, turn: int, action: _Action, known: CellFinished | None) -> Steps[tuple[str, Outcome | None]]:
         """Runs the turn's code, and says what the model is shown of it and whether that ends the run."""
@@ -215,6 +262,7 @@ class TurnLoop:
         if known is not None and known.ended != "completed":
             names = assigned_names(action.code) if known.ended == "interrupted" else ()
             self._lost += names
+            self._failures += 1
             yield Wait(self.session.lose(names))
             return known.output, None
         clock = base64.b64decode(known.clock) if known is not None else b""
@@ -225,6 +273,7 @@ class TurnLoop:
             yield from self._cut_short(turn, action, running)
             raise
         if known is not None and _was_refused(known, result):
+            self._failures += 1
             return known.output, None
         output, outcome = self._judged(result, action)
         shown = harmless(clip(output, self.max_output_chars)) or _NOTHING_PRINTED

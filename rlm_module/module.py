@@ -15,17 +15,17 @@ from dspy.primitives.code_interpreter import CodeInterpreter
 
 from rlm_module.budget import UNLIMITED, Budget
 from rlm_module.errors import InputError
+from rlm_module.host.subcalls import Models
+from rlm_module.host.tools import HostTool, check_names, normalize_tools
 from rlm_module.interpreter import Sandbox
 from rlm_module.plan import Plan, Predictors
-from rlm_module.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.prompting.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.prompting.wording import Wording
 from rlm_module.resuming import Reopened, rebuilt
 from rlm_module.root import RootRun
 from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
 from rlm_module.signatures.inputs import entering
-from rlm_module.subcalls import Models
-from rlm_module.tools import HostTool, check_names, normalize_tools
-from rlm_module.wording import Wording
 
 
 class NoLMError(dspy.LMNotConfiguredError, ValueError):
@@ -218,8 +218,9 @@ class RLM(dspy.Module):
         root_lm = getattr(self.generate_action, "lm", None)
         if root_lm is None and dspy.settings.lm is None and _asks_an_lm(self.generate_action):
             raise NoLMError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm).")
-        candidates = (self._models.sub_lm, root_lm, dspy.settings.lm)
-        sub_lm = next((lm for lm in candidates if lm is not None), None)
+        root_lm = root_lm if root_lm is not None else dspy.settings.lm
+        sub_lm = self._models.sub_lm if self._models.sub_lm is not None else root_lm
+        models = Models(sub_lm, self._models.named, self.wording.sub_calls).resampled_as(root_lm)
         return Plan(
             task=self._task,
             inputs=given,
@@ -227,7 +228,7 @@ class RLM(dspy.Module):
             child_predictors=self._child_predictors,
             factory=factory or self._interpreter_factory or configured or Sandbox,
             tools={name: HostTool.of(tool, self.wording.tools.get(name)) for name, tool in self._tools.items()},
-            models=Models(sub_lm, self._models.named, self.wording.sub_calls) if self.max_depth else None,
+            models=models if self.max_depth else None,
             max_depth=self.max_depth,
             max_iters=self.max_iters,
             max_llm_calls=self.max_llm_calls,
@@ -236,7 +237,7 @@ class RLM(dspy.Module):
             tool_seconds=self.tool_seconds,
             verbose=self.verbose,
             budget=self.budget,
-            strong_lm=self._models.named[self.escalate_to] if self.escalate_to else None,
+            strong_lm=models.named[self.escalate_to] if self.escalate_to else None,
             compact_at=self.compact_at,
             journal=self.journal,
         )

@@ -15,11 +15,11 @@ from dspy.primitives.sandbox_serializable import SandboxSerializable
 
 from rlm_module.errors import InputError
 from rlm_module.foreign import ForeignSession
+from rlm_module.host.workers import Crew
 from rlm_module.interpreter import Sandbox
 from rlm_module.sandbox.base import Session
 from rlm_module.signatures.inputs import SandboxInput
 from rlm_module.watched import WatchedSession
-from rlm_module.workers import Crew
 
 logger = logging.getLogger(__name__)
 

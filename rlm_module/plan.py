@@ -11,10 +11,10 @@ import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
 
 from rlm_module.budget import Budget
-from rlm_module.children import ChildTask
+from rlm_module.host.children import ChildTask
+from rlm_module.host.subcalls import Models, model_name
+from rlm_module.host.tools import HostTool, type_text
 from rlm_module.signatures.act import STRATEGY
-from rlm_module.subcalls import Models, model_name
-from rlm_module.tools import HostTool, type_text
 
 LIMITS = ("max_iters", "max_llm_calls", "max_output_chars", "max_depth")
 OPTIONS = ("concurrency", "tool_seconds", "compact_at")

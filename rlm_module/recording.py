@@ -14,6 +14,7 @@ from rlm_module.events import (
     CallFinished,
     CallStarted,
     CellFinished,
+    Compacted,
     Diverged,
     Extracted,
     LMCalled,
@@ -53,6 +54,7 @@ class Recording:
         self._answers: dict[tuple[int, int, str, str], list[tuple[int, str]]] = defaultdict(list)
         self._children: dict[tuple[int, str], deque[tuple[int | None, int]]] = defaultdict(deque)
         self._extracted: dict[int, Extracted] = {}
+        self._compacted: dict[int, list[Compacted]] = defaultdict(list)
         self._started: dict[int, CallStarted] = {}
         self._began: set[int] = set()
         self._since = self._at = 0.0
@@ -73,6 +75,10 @@ class Recording:
     def turns(self, node: int) -> int:
         """How many turns of an RLM are known."""
         return len(self._turns.get(node, ()))
+
+    def compacted(self, node: int, turn: int) -> list[Compacted]:
+        """How the conversation was shortened before a turn."""
+        return [event for event in self._compacted[node] if event.asked == turn]
 
     def answer(self, node: int, cell: int, function: str, key: str) -> tuple[Any] | Exception | None:
         """What a call got: its result in a tuple, or its error; None if it is not on record."""
@@ -99,6 +105,7 @@ class Recording:
     def forget(self, node: int, turn: int) -> None:
         """Drops the turns of a node after one that did not repeat itself."""
         self._turns[node] = {number: known for number, known in self._turns[node].items() if number <= turn}
+        self._compacted[node] = [event for event in self._compacted[node] if event.asked <= turn]
         self._extracted.pop(node, None)
 
     def _take(self, event: AnyEvent) -> None:
@@ -126,6 +133,8 @@ class Recording:
                 self._answers[event.node, started.cell, event.function, started.key].append((event.call, event.answer))
             case Diverged():
                 self.forget(event.node, event.turn)
+            case Compacted():
+                self._compacted[event.node].append(event)
             case Extracted():
                 self._extracted[event.node] = event
             case _:

@@ -18,12 +18,12 @@ from rlm_module.execution import Execution
 from rlm_module.extraction import Outcome
 from rlm_module.foreign import InterpreterError
 from rlm_module.journal import Journal, RunFolder
-from rlm_module.ledger import Ledger
+from rlm_module.lms.ledger import Ledger
+from rlm_module.lms.shared_budget import current_spending
 from rlm_module.plan import Plan
+from rlm_module.prompting.shown import is_secret_name, keep_secret
 from rlm_module.recording import Recording
 from rlm_module.runs import Run, RunPrediction, open_journal
-from rlm_module.shared_budget import current_spending
-from rlm_module.shown import is_secret_name, keep_secret
 from rlm_module.streams import inherit_stream
 from rlm_module.tree import Node, Tree
 from rlm_module.waiting import Deadline

@@ -13,7 +13,7 @@ from dspy.dsp.utils.settings import main_thread_config
 
 from rlm_module.events import AnyEvent, TerminationReason
 from rlm_module.journal import Journal, Listener, Store
-from rlm_module.ledger import UsageReport
+from rlm_module.lms.ledger import UsageReport
 
 # In dspy's settings rather than in a context variable of its own, because dspy.Parallel hands on only those.
 _CAPTURES = "rlm_module_captures"

@@ -11,15 +11,15 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from rlm_module.accounts import Account
-from rlm_module.allowance import Allowance
-from rlm_module.books import Conversations, Spending, Twins
 from rlm_module.events import Role
+from rlm_module.host.workers import Coroutines, Crew
 from rlm_module.journal import Journal
-from rlm_module.ledger import Ledger
+from rlm_module.lms.accounts import Account
+from rlm_module.lms.allowance import Allowance
+from rlm_module.lms.books import Conversations, Spending, Twins
+from rlm_module.lms.ledger import Ledger
 from rlm_module.recording import Recording
 from rlm_module.waiting import Deadline
-from rlm_module.workers import Coroutines, Crew
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from rlm_module.budget import Budget, least
 from rlm_module.errors import LimitReached
-from rlm_module.workers import result_of
+from rlm_module.host.workers import result_of
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ from typing import Any
 from dspy.primitives.code_interpreter import CodeExecutionError
 from dspy.utils.callback import with_callbacks
 
+from rlm_module.host.workers import Crew
 from rlm_module.interpreter import Sandbox, outcome
 from rlm_module.sandbox.base import CellResult, Dispatch, Setup
-from rlm_module.workers import Crew
 
 
 class WatchedSession:

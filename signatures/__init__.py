@@ -1,9 +1,10 @@
-"""Typed signatures: what an RLM's own two predictors are asked, ready-made tasks, and input types for them."""
+"""Typed signatures: what an RLM's own predictors are asked, ready-made tasks, and input types for them."""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
     from rlm_module.signatures.act import SPARING as SPARING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.citing import CitedQA as CitedQA
     from rlm_module.signatures.code import CodebaseQA as CodebaseQA
     from rlm_module.signatures.code import CodeReference as CodeReference
+    from rlm_module.signatures.compact import Compact as Compact
     from rlm_module.signatures.comparing import Change as Change
     from rlm_module.signatures.comparing import CompareVersions as CompareVersions
     from rlm_module.signatures.counting import AggregateRecords as AggregateRecords
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from rlm_module.signatures.sub_call import sub_call_signature as sub_call_signature
     from rlm_module.signatures.table import Table as Table
     from rlm_module.signatures.task import task_mark as task_mark
+    from rlm_module.signatures.text import Text as Text
 
 # The command reads folders with a part of this that needs no dspy, which takes a second to import.
 _HOMES = {
@@ -47,6 +50,7 @@ _HOMES = {
     "CitedQA": "citing",
     "CodeReference": "code",
     "CodebaseQA": "code",
+    "Compact": "compact",
     "CompareVersions": "comparing",
     "CountRecords": "counting",
     "Directory": "directory",
@@ -60,6 +64,7 @@ _HOMES = {
     "Session": "history",
     "TERSE": "act",
     "Table": "table",
+    "Text": "text",
     "Turn": "history",
     "TurnQuote": "chat",
     "Ungrounded": "grounded",
@@ -72,13 +77,4 @@ _HOMES = {
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = exported(__name__, _HOMES)

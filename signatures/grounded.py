@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import pydantic
 
 from rlm_module.signatures.inputs import SandboxInput, short
+from rlm_module.signatures.text import Text
 
 _FAULTS = 5
 
@@ -92,8 +93,8 @@ def _kept(inputs: Mapping[str, Any], value: Any) -> Iterator[Any]:
 
 
 def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield name, value
+    if isinstance(value, (str, Text)):
+        yield name, value if isinstance(value, str) else value.sandbox_value()
     elif isinstance(value, Mapping):
         yield from ((str(key), text) for key, text in value.items() if isinstance(text, str))
     elif isinstance(value, (list, tuple)):

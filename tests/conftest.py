@@ -20,6 +20,9 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else litellm fetches its 
 
 import dspy  # noqa: E402
 
+# Here, since a worker's conftest further down is unknown to the process that reports.
+from tests.optimizers.table import pytest_terminal_summary as pytest_terminal_summary  # noqa: E402
+
 # dspy's package names the settings object as this module is named, and so hides the module.
 _settings: Any = importlib.import_module("dspy.dsp.utils.settings")
 
@@ -77,7 +80,7 @@ def no_models_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the attempts at a call that fails."""
-    monkeypatch.setattr("rlm_module.faults._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("rlm_module.lms.faults._FIRST_PAUSE", 0.001)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from rlm_module.ledger import Hold, Ledger, Need
+from rlm_module.lms.ledger import Hold, Ledger, Need
 
 
 class Stage:

@@ -15,7 +15,7 @@ from rlm_module import RLM, Budget, RunPrediction
 from rlm_module.errors import FatalError
 from rlm_module.events import CallFinished, LMCalled
 from rlm_module.journal import RunFolder
-from rlm_module.prices import count_tokens
+from rlm_module.lms.prices import count_tokens
 from tests.scripted import ScriptedLM, fields, said, turn
 
 _KEY = "hunter2hunter2hunter2"
@@ -92,8 +92,8 @@ def test_a_cancelled_run_makes_no_further_attempts() -> None:
             await asyncio.gather(task, return_exceptions=True)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlm_module.faults._FIRST_PAUSE", 20.0)
-        patch.setattr("rlm_module.paid_calls.pause", lambda error, attempt: 20.0)
+        patch.setattr("rlm_module.lms.faults._FIRST_PAUSE", 20.0)
+        patch.setattr("rlm_module.lms.paid_calls.pause", lambda error, attempt: 20.0)
         asyncio.run(main())
     for thread in [t for t in threading.enumerate() if t.name.startswith("rlm-sub-calls")]:
         thread.join(30)

@@ -13,8 +13,8 @@ from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreter
 
 from rlm_module import RLM, SandboxError, SubcallError
 from rlm_module.foreign import ForeignSession
+from rlm_module.host.workers import Crew
 from rlm_module.sandbox.base import HostCall, HostFunction, Setup
-from rlm_module.workers import Crew
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, texts, turn
 

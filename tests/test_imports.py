@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "rlm_module"
-_FOUNDATION = ("errors", "events", "budget", "sandbox")
+_FOUNDATION = ("errors", "events", "budget", "lazy", "sandbox")
 _PUBLIC = {
     "rlm_module",
-    "rlm_module.demos",
+    "rlm_module.prompting.demos",
     "rlm_module.errors",
     "rlm_module.events",
     "rlm_module.journal",
+    "rlm_module.lazy",
     "rlm_module.memory",
+    "rlm_module.memory.evaluation",
     "rlm_module.optimizers",
     "rlm_module.sandbox.runtime",
     "rlm_module.signatures",

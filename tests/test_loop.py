@@ -46,7 +46,7 @@ def _run(rlm: RLM, lm: ScriptedLM, **inputs: Any) -> Any:
 def _json_turn(reply: str) -> str:
     import json
 
-    from rlm_module.reply import read_reply
+    from rlm_module.prompting.reply import read_reply
 
     read = read_reply(reply)
     return json.dumps({"reasoning": read.reasoning, "code": read.code})

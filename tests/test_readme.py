@@ -80,6 +80,8 @@ def _require_options(arguments: list[str]) -> None:
     context = click.Context(rlm)
     command = rlm.get_command(context, arguments[0])
     assert command is not None, f"rlm has no command {arguments[0]}"
+    if isinstance(command, click.Group):
+        command, arguments = command.commands[arguments[1]], arguments[1:]
     known = {name for parameter in command.get_params(context) for name in parameter.opts}
     assert {argument for argument in arguments[1:] if re.match(r"--?[a-z]", argument)} <= known
 

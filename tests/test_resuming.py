@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from typing import Any
 import dspy
 import pydantic
 import pytest
+from dspy.lm15 import ContextLengthError, Usage
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.signatures.signature import make_signature
 
@@ -22,7 +24,7 @@ from rlm_module.journal import read_run, run_folders
 from rlm_module.journal.folder import EVENTS, TORN
 from rlm_module.resuming import replay_run
 from tests.journal.disks import Disk
-from tests.scripted import ScriptedLM, fields, said, texts, turn
+from tests.scripted import ScriptedLM, fields, response, said, texts, turn
 
 _CUT = KeyboardInterrupt()
 
@@ -106,6 +108,98 @@ def test_the_conversation_goes_on_word_for_word(tmp_path: Path) -> None:
         rlm(q="1")
     _, again = _resume(rlm, _folder(tmp_path), turn("SUBMIT(a='x')"))
     assert texts(again.requests[0]) == texts(lm.requests[1])
+
+
+class _Long:
+    """A root whose conversation outgrows its window, and its note on the older turns.
+
+    Args:
+        last: What it says to its ninth turn.
+    """
+
+    def __init__(self, last: Any) -> None:
+        self._last = last
+        self.lm = ScriptedLM(self._play)
+
+    @property
+    def turns(self) -> list[Any]:
+        """What it was asked for turns, by the messages."""
+        return [texts(request) for request in self.lm.requests if not _is_summary(request)]
+
+    @property
+    def summaries(self) -> int:
+        """How often it was asked to sum up."""
+        return sum(map(_is_summary, self.lm.requests))
+
+    def _play(self, request: Any) -> Any:
+        if _is_summary(request):
+            return fields(summary=f"note {self.summaries}")
+        if sum(len(text) for _, text in texts(request)[1:]) > 12_000:
+            return ContextLengthError("too long")
+        number = int(said(request).rpartition("[Turn ")[2].split()[0])
+        return self._last if number == 9 else turn(f"v{number} = {number}\nprint('{number}' * 3000)")
+
+
+def _is_summary(request: Any) -> bool:
+    return "[[ ## summary ## ]]" in texts(request)[0][1]
+
+
+def _play_long(rlm: RLM, last: Any, folder: Path | None = None) -> _Long:
+    root = _Long(last)
+    with dspy.context(lm=root.lm), contextlib.suppress(KeyboardInterrupt):
+        _ = rlm(q="1") if folder is None else rlm.resume(folder)
+    return root
+
+
+def test_a_shortened_conversation_goes_on_word_for_word_and_is_not_summed_up_again(tmp_path: Path) -> None:
+    rlm = RLM("q -> a", journal=tmp_path)
+    before = _play_long(rlm, _CUT)
+    after = _play_long(rlm, turn("SUBMIT(a=str(v1))"), _folder(tmp_path))
+    assert before.summaries > 1
+    assert after.turns == before.turns[-1:]
+    assert after.summaries == 0
+    assert "note" in str(after.turns)
+
+
+def test_a_run_that_is_cut_off_right_after_its_summary_was_paid_does_not_ask_for_it_again(tmp_path: Path) -> None:
+    rlm = RLM("q -> a", journal=tmp_path)
+    whole = _play_long(rlm, turn("SUBMIT(a=str(v1))"))
+    _cut_after(_folder(tmp_path), lambda line: line["tag"] == "compacted")
+    again = _play_long(rlm, turn("SUBMIT(a=str(v1))"), _folder(tmp_path))
+    asked = next(n for n, messages in enumerate(whole.turns) if "note 1" in str(messages))
+    assert again.turns[0] == whole.turns[asked]
+    assert again.summaries == whole.summaries - 1
+
+
+def test_a_conversation_is_shortened_after_a_resume_where_it_would_have_been_without(tmp_path: Path) -> None:
+    """gpt-4 holds 8,192 tokens, and the LM says that each request had 7,000."""
+
+    def play(request: Any) -> Any:
+        if _is_summary(request):
+            return fields(summary="note")
+        number = int(said(request).rpartition("[Turn ")[2].split()[0])
+        code = f"print('{number}' * 2000)" if number < 5 else "SUBMIT(a='x')"
+        return response(turn(code), usage=Usage(input_tokens=7_000, output_tokens=100))
+
+    rlm, lm = RLM("q -> a", journal=tmp_path), ScriptedLM(play, model="openai/gpt-4")
+    with dspy.context(lm=lm):
+        rlm(q="1")
+    folder, whole = _folder(tmp_path), [texts(request) for request in lm.requests]
+    summaries = [n for n, request in enumerate(lm.requests) if _is_summary(request)]
+    _cut_after(folder, lambda line: line["tag"] == "cell_finished" and line["turn"] == 3)
+    lm.requests.clear()
+    with dspy.context(lm=lm):
+        rlm.resume(folder)
+    assert summaries
+    assert [texts(request) for request in lm.requests] == whole[-len(lm.requests) :]
+    assert len(lm.requests) > 2
+
+
+def test_a_run_with_a_shortened_conversation_replays_to_the_same_answer(tmp_path: Path) -> None:
+    root = _play_long(RLM("q -> a", journal=tmp_path), turn("SUBMIT(a=str(v1 + v8))"))
+    replay = replay_run(_folder(tmp_path))
+    assert (replay.fault, replay.is_same, replay.outputs) == (None, True, {"a": "9"})
+    assert root.summaries
 
 
 def test_resuming_can_be_awaited_and_repeated(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_module import Budget
-from rlm_module.accounts import Account
-from rlm_module.books import Conversations, Twins
 from rlm_module.errors import LimitReached
 from rlm_module.events import Usage
-from rlm_module.ledger import Ledger, Need
+from rlm_module.lms.accounts import Account
+from rlm_module.lms.books import Conversations, Twins
+from rlm_module.lms.ledger import Ledger, Need
 from tests.stage import Stage, StagedLedger
 from tests.test_tree_simulation import Case, Simulation, assert_equal, assert_within, cases
 

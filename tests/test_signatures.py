@@ -6,7 +6,7 @@ import dspy
 from dspy.signatures import make_signature
 
 from rlm_module import RLM
-from rlm_module.signatures import SPARING, STRATEGY, TERSE, act_signature, extract_signature, task_mark
+from rlm_module.signatures import SPARING, STRATEGY, TERSE, Compact, act_signature, extract_signature, task_mark
 from rlm_module.signatures.extract import extract_inputs
 
 
@@ -58,3 +58,9 @@ def test_the_strategy_is_short_and_names_no_function_or_limit() -> None:
     text = "\n".join([STRATEGY, SPARING, TERSE])
     assert len(text) < 3_500
     assert not re.search(r"\w\(|\bllm_query|\bSUBMIT\b|\bpredict\b|\d", text)
+
+
+def test_the_compact_signature_asks_for_one_note_and_names_no_function_or_limit() -> None:
+    assert (list(Compact.input_fields), list(Compact.output_fields)) == (["task", "turns"], ["summary"])
+    assert len(Compact.instructions) < 1_500
+    assert not re.search(r"\w\(|\bllm_query|\bSUBMIT\b|\bpredict\b|\d", Compact.instructions)

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_module import RLM, Budget
-from rlm_module.accounts import Spending
 from rlm_module.errors import LimitReached
 from rlm_module.events import LMCalled, Role, Usage
 from rlm_module.journal import Journal
-from rlm_module.ledger import Ledger
-from rlm_module.prices import count_tokens
+from rlm_module.lms.accounts import Spending
+from rlm_module.lms.ledger import Ledger
+from rlm_module.lms.prices import count_tokens
 from rlm_module.tree import Node, Tree
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, response, said, turn

@@ -10,8 +10,8 @@ import pytest
 
 from rlm_module import RLM, Budget
 from rlm_module.events import LMCalled, Usage
-from rlm_module.meter import Meter
-from rlm_module.plausible import can_be, cost_of, tokens_of
+from rlm_module.lms.meter import Meter
+from rlm_module.lms.plausible import can_be, cost_of, tokens_of
 from tests.fake_interpreter import FakeInterpreter
 from tests.model_server import Always, ModelServer, Reply, Request, WrongUsage
 from tests.model_server import Usage as Told

@@ -89,7 +89,8 @@ class TurnDisplay:
             case CellFinished():
                 self._close_turn(event)
             case Compacted():
-                self._line(f"  turns up to {event.turn:,} are shown to the model in short from now on")
+                shown = f"turns up to {event.turn:,} are" if event.turn else "long output is"
+                self._line(f"  {shown} shown to the model in short from now on")
             case Diverged():
                 self._line(f"  turn {event.turn:,} did not repeat itself ({event.what}); going on live")
             case RunFinished():

@@ -16,7 +16,11 @@ _COMMANDS = {
     "replay": "rlm_module.cli.replay",
     "export": "rlm_module.cli.export",
     "score": "rlm_module.cli.score",
+    "optimize": "rlm_module.cli.optimize",
+    "diff": "rlm_module.cli.diff",
+    "eval": "rlm_module.cli.eval",
 }
+_NAMES = {"eval": "evaluate"}  # of those that Python has a function of that name for
 
 
 class _Commands(click.Group):
@@ -28,7 +32,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(_COMMANDS[cmd_name]), _NAMES.get(cmd_name, cmd_name))
         return command
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 from rlm_module.cli.documents import Document
+from rlm_module.cli.source import load_attribute, split_source
 from rlm_module.errors import InputError
 
 if TYPE_CHECKING:  # dspy takes a second to import, which `rlm --help` should not
     import dspy
 
 _QUESTION_NAMES = ("query", "question")
-_CLASS_IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 def default_signature(documents: int) -> str:
@@ -36,11 +32,11 @@ def load_signature(text: str) -> type[dspy.Signature]:
     import dspy
     from dspy.signatures import make_signature
 
-    match = _CLASS_IN_FILE.fullmatch(text)
-    if match:
-        signature = _attribute(Path(match["file"]), match["name"])
+    source = split_source(text)
+    if source is not None:
+        signature = load_attribute(*source)
         if not (isinstance(signature, type) and issubclass(signature, dspy.Signature)):
-            raise InputError(f"{text}: {match['name']} is not a class derived from dspy.Signature; name one that is")
+            raise InputError(f"{text}: {source[1]} is not a class derived from dspy.Signature; name one that is")
     else:
         try:
             signature = make_signature(text)
@@ -93,21 +89,3 @@ def _as_type(annotation: object, documents: Sequence[Document]) -> str | list[st
     if len(documents) == 1:
         return documents[0].text
     return "\n".join(f"==> {document.name} <==\n{document.text}" for document in documents)
-
-
-def _attribute(file: Path, name: str) -> Any:
-    if not file.is_file():
-        raise InputError(f"{file}: there is no such file; name the one that defines {name}")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{file} is not a Python file; name one that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.resolve().parent))  # as for `python file.py`, so that it can import its neighbours
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's own file raises
-        raise InputError(f"{file} cannot be imported ({type(error).__name__}: {error}); mend it first") from error
-    if not hasattr(module, name):
-        raise InputError(f"{file} defines no {name}; check the name after the colon")
-    return getattr(module, name)

@@ -23,9 +23,9 @@ from rlm_module.errors import InputError
 from rlm_module.events import Acted, AnyEvent, CallFinished, LMCalled
 from rlm_module.journal.lines import to_line
 from rlm_module.journal.sync import GroupSync
+from rlm_module.prompting.shown import environment_secrets
 from rlm_module.sandbox.codec import CodecError, encode_chunks
 from rlm_module.sandbox.host_calls import to_plain
-from rlm_module.shown import environment_secrets
 
 _fcntl: ModuleType | None
 try:

@@ -15,9 +15,9 @@ from typing import Any, NoReturn, Union, cast, get_args, get_origin, get_type_hi
 
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
+from rlm_module.prompting.shown import without_secrets
 from rlm_module.sandbox.codec import decode, encode_as_text
 from rlm_module.sandbox.host_calls import to_plain
-from rlm_module.shown import without_secrets
 
 SCHEMA = 1
 

@@ -165,7 +165,7 @@ def _lower(value: Any, depth: int, default: Default) -> Any:
         return _lower(enter(value), depth + 1, default)
     fields = _fields(value)
     if fields is not None:
-        return _tagged("record", [type(value).__name__, [[key, lower(item)] for key, item in fields.items()]])
+        return _record(type(value).__name__, fields, getattr(type(value), "sandbox_repr_chars", 0), lower)
     if default is not None:
         return _lower(default(value), depth + 1, None)
     raise CodecError(
@@ -191,8 +191,13 @@ def _dump_int(value: int, lower: Lower) -> Any:
 
 
 def _dump_record(value: Record, lower: Lower) -> Any:
-    name = object.__getattribute__(value, "type_name")
-    return _tagged("record", [lower(name), [[lower(key), lower(item)] for key, item in dict.items(value)]])
+    name, limit = (object.__getattribute__(value, own) for own in ("type_name", "repr_chars"))
+    return _record(lower(name), dict(dict.items(value)), limit, lower)
+
+
+def _record(name: Any, fields: Mapping[str, Any], repr_chars: int, lower: Lower) -> Any:
+    limit = [repr_chars] if repr_chars else []
+    return _tagged("record", [name, [[lower(key), lower(item)] for key, item in fields.items()], *limit])
 
 
 def _dump_dict(value: dict[Any, Any], lower: Lower) -> Any:
@@ -349,7 +354,7 @@ _DUMP: list[tuple[Any, Callable[[Any, Lower], Any]]] = [
 
 _RAISE: dict[str, Callable[[Any], Any]] = {
     "int": lambda body: int(body, 16),
-    "record": lambda body: Record(str(body[0]), _raise_dict(body[1])),
+    "record": lambda body: Record(str(body[0]), _raise_dict(body[1]), int(body[2]) if len(body) > 2 else 0),
     "text": lambda body: base64.b64decode(body, validate=True).decode("utf-8", "surrogatepass"),
     "dict": _raise_dict,
     "tuple": lambda body: tuple(_items(body)),

@@ -9,14 +9,17 @@ from typing import Any
 class Record(dict[str, Any]):
     """A pydantic model, dataclass or other named structure on the far side: fields by attribute and by key.
 
-    A field named like a dict method wins as attribute; `type_name` is the original class's name.
+    A field named like a dict method wins as attribute; `type_name` is the original class's name. Where that class has
+    `sandbox_repr_chars`, the repr is no longer than that, however much there is to read in the fields.
     """
 
     type_name: str
+    repr_chars: int
 
-    def __init__(self, type_name: str, fields: Mapping[str, Any]) -> None:
+    def __init__(self, type_name: str, fields: Mapping[str, Any], repr_chars: int = 0) -> None:
         super().__init__(fields)
         object.__setattr__(self, "type_name", type_name)
+        object.__setattr__(self, "repr_chars", repr_chars)
 
     def __getattribute__(self, name: str) -> Any:
         if not name.startswith("__") and dict.__contains__(self, name):
@@ -28,10 +31,13 @@ class Record(dict[str, Any]):
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in dict.items(self))
-        return f"{object.__getattribute__(self, 'type_name')}({fields})"
+        name, limit = (object.__getattribute__(self, own) for own in ("type_name", "repr_chars"))
+        text = f"{name}({fields})"
+        return text if not limit or len(text) <= limit else f"{text[: limit - 4]}...)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Record, (object.__getattribute__(self, "type_name"), dict(dict.items(self)))
+        name, limit = (object.__getattribute__(self, own) for own in ("type_name", "repr_chars"))
+        return Record, (name, dict(dict.items(self)), limit)
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,20 @@ from rlm_module.cli.main import rlm
 def test_help_lists_every_command() -> None:
     shown = CliRunner().invoke(rlm, ["--help"]).stdout
     listed = [line.split()[0] for line in shown.split("Commands:\n")[1].splitlines()]
-    assert listed == ["ask", "demo", "doctor", "runs", "show", "resume", "replay", "export", "score"]
+    assert listed == [
+        "ask",
+        "demo",
+        "doctor",
+        "runs",
+        "show",
+        "resume",
+        "replay",
+        "export",
+        "score",
+        "optimize",
+        "diff",
+        "eval",
+    ]
 
 
 def test_an_unknown_command_is_bad_usage() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent, Diverged, RunFinished, Scored, Usage
 from rlm_module.journal.lines import BLOTTED, BrokenLine, TornLine, from_line, to_line
-from rlm_module.shown import without_secrets
+from rlm_module.prompting.shown import without_secrets
 from tests.journal.samples import KINDS, acted, fields, finished, instances, lm_called, shape, small_run, started, user
 
 # Fields that a resumed run acts on or compares, and those that are no text of anybody's.

@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import RLM, InputError, Sandbox
+from rlm_module import RLM, InputError, Sandbox, traced_runs
 from rlm_module.optimizers import RLMBootstrap, trajectory_feedback
 from rlm_module.optimizers.gathering import each_done
 from tests.fake_interpreter import FakeInterpreter
@@ -121,16 +121,29 @@ def test_an_example_that_fails_is_told_of_once_and_the_others_count(caplog: pyte
     assert "question" in record.getMessage()
 
 
+def test_the_metric_gets_the_trace_of_the_examples_run() -> None:
+    seen: list[list[str]] = []
+
+    def metric(gold: Any, pred: Any, trace: Any = None) -> float:
+        seen.append([run.path for run in traced_runs(trace)])
+        return float(len(trace) == 4)
+
+    compiled = _compiled([example(1), example(2)], number_lm(), metric)
+    assert seen == [["self.reader", "self.writer"]] * 2
+    assert len(compiled.reader.generate_action.demos) == 2
+
+
 def test_a_metric_with_feedback_serves_too() -> None:
     compiled = _compiled([example(1), example(2)], number_lm(wrong=(1,)), trajectory_feedback(exact))
     assert _firsts(compiled.reader) == ["Number 2."]
 
 
+@pytest.mark.parametrize("wrap", [lambda metric: metric, trajectory_feedback])
 @pytest.mark.parametrize(("count", "runs"), [(2, 2), (9, 3)])
-def test_a_metric_that_never_judges_ends_the_compile_soon(count: int, runs: int) -> None:
+def test_a_metric_that_never_judges_ends_the_compile_soon(count: int, runs: int, wrap: Any) -> None:
     lm = number_lm()
     with pytest.raises(InputError, match=f"none of {runs} predictions. The metric returned None"):
-        _compiled([example(number) for number in range(1, count + 1)], lm, lambda gold, pred: None)
+        _compiled([example(number) for number in range(1, count + 1)], lm, wrap(lambda gold, pred: None))
     assert len(lm.requests) == 4 * runs
 
 
@@ -186,7 +199,7 @@ def test_ctrl_c_keeps_what_was_found(threads: int, caplog: pytest.LogCaptureFixt
 
 
 def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
-    begun, may_end = list[int](), threading.Event()
+    begun, may_end, before = list[int](), threading.Event(), set(threading.enumerate())
 
     def work(number: int) -> int:
         begun.append(number)
@@ -198,4 +211,6 @@ def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
     assert next(results) == 0
     results.close()  # pyright: ignore[reportAttributeAccessIssue]
     may_end.set()
-    assert len(begun) <= 4
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+    assert len(begun) <= 3

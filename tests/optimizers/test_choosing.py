@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_module.demos import DEMO_TOKENS
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module.prompting.demos import DEMO_TOKENS
 
 
 def _trajectory(score: float, example: int, code: str, task: str = "the task", turns: int = 1) -> Trajectory:
@@ -33,6 +33,19 @@ def test_among_equals_the_one_that_differs_is_taken() -> None:
 def test_one_that_does_not_differ_is_not_taken() -> None:
     same = [_trajectory(1.0, number, "n = sum(row['x'] for row in rows)\nprint(n)") for number in range(5)]
     assert _examples(chosen_few(same, 3)) == [0]
+
+
+def test_brevity_counts_for_more_than_being_different() -> None:
+    short = _trajectory(1.0, 1, "n = sum(row['x'] for row in rows)\nprint(n)")
+    similar = _trajectory(1.0, 2, "n = sum(row['y'] for row in rows)\nprint(n)")
+    other = _trajectory(1.0, 3, "for hit in search(text): ask(hit)", "another task", turns=9)
+    assert _examples(chosen_few([other, short, similar], 2)) == [1, 2]
+
+
+def test_all_that_are_taken_fit_together() -> None:
+    large = [_trajectory(1.0, number, f"{name} " * DEMO_TOKENS) for number, name in ((1, "ab"), (2, "cd"))]
+    assert 0.5 * DEMO_TOKENS < large[0].tokens < DEMO_TOKENS
+    assert _examples(chosen_few(large, 2)) == [1]
 
 
 def test_what_does_not_fit_is_not_taken() -> None:

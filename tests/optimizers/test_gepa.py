@@ -51,7 +51,7 @@ def test_it_knows_nothing_without_records() -> None:
 def test_the_student_is_left_as_it_was_and_the_copy_is_open() -> None:
     world = World()
     student = world.program()
-    student._compiled = True
+    student._compiled = True  # pyright: ignore[reportPrivateUsage]
     before = student.dump_state()
     program = _optimizer(world, max_runs=60).compile(student, trainset=world.train, valset=world.val)
     assert student.dump_state() == before
@@ -136,6 +136,14 @@ def test_a_metric_that_never_gives_a_score_is_refused_at_once(metric: Any, told:
     with pytest.raises(InputError, match=told):
         _compile(world, metric=metric)
     assert world.runs == 12
+
+
+def test_a_score_above_a_perfect_one_is_refused_at_once() -> None:
+    world = World()
+    with pytest.raises(InputError, match=r"gave 50, which is above perfect_score=1; pass"):
+        _compile(world, metric=lambda example, prediction: 50 + prediction.score)
+    best = _compile(world, metric=lambda example, prediction: 50 + prediction.score, perfect_score=51, max_runs=60)
+    assert best.compilation.candidates[best.compilation.best].score > 50
 
 
 def test_a_metric_that_fails_at_times_is_no_reason_to_stop() -> None:

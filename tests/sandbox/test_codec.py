@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime as dt
 import enum
+import pickle
 from collections import OrderedDict, namedtuple
 from fractions import Fraction
 from pathlib import PureWindowsPath
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pydantic
 import pytest
@@ -148,6 +150,28 @@ def test_pitfall_10_models_and_dataclasses_read_by_attribute_and_by_key() -> Non
     assert decode(encode(ada))["name"] == "Grace"
     assert plain(ada) == {"name": "Grace", "home": {"city": "London", "items": (1, 2), "floor": 4}}
     assert type(plain(ada)["home"]) is dict
+
+
+@dataclasses.dataclass
+class Letter:
+    sandbox_repr_chars: ClassVar[int] = 40
+    text: str
+
+
+def test_a_class_may_say_how_little_of_it_is_printed() -> None:
+    letter = decode(encode([Letter("x" * 10_000)]))[0]
+    assert repr(letter) == f"Letter(text='{'x' * 23}...)"
+    assert len(repr(letter)) == 40
+    assert len(letter.text) == 10_000
+    for copied in (decode(encode(letter)), copy.deepcopy(letter), pickle.loads(pickle.dumps(letter))):
+        assert (repr(copied), copied) == (repr(letter), letter)
+    assert repr(decode(encode(Letter("hi")))) == "Letter(text='hi')"
+
+
+@pytest.mark.parametrize("limit", ["[]", '"x"', "null", "[1]"])
+def test_a_limit_that_is_no_number_is_refused(limit: str) -> None:
+    with pytest.raises(CodecError):
+        decode(b'X{"$": "record", "v": ["Letter", [["text", "hi"]], ' + limit.encode() + b"]}")
 
 
 def test_what_cannot_cross_is_named() -> None:

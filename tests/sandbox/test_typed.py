@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlm_module.host.typed import plain_outputs, signature_from
 from rlm_module.sandbox.codec import decode, encode
 from rlm_module.sandbox.record import Record
 from rlm_module.sandbox.typed import Described, parse
-from rlm_module.typed import plain_outputs, signature_from
 from tests.sandbox.repl import Repl
 from tests.sandbox.typed_values import Typed, types
 

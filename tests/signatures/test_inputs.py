@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 
 from rlm_module import RLM, InputError, OfflineLM, Sandbox
-from rlm_module.previews import describe_input, one_line
+from rlm_module.prompting.previews import describe_input, one_line
 from rlm_module.sandbox.codec import decode, encode
 from rlm_module.sandbox.memory import need
-from rlm_module.signatures import ChatHistory, ChatQA, CitedQA, Directory, Documents, SandboxInput, Table
+from rlm_module.signatures import ChatHistory, ChatQA, CitedQA, Directory, Documents, SandboxInput, Table, Text
 from tests.scripted import ScriptedLM, fields
 from tests.signatures.runs import outputs, play, play_asked
 
@@ -41,6 +41,7 @@ def _large() -> list[SandboxInput]:
             [[{"role": "user", "content": text}], *([{"role": "user", "content": "hi"}] for _ in range(5_000))]
         ),
         Table([{"text": text, **{f"column {number}": number for number in range(500)}}, {"text": "small"}]),
+        Text(text),
     ]
 
 

@@ -1,0 +1,1 @@
+"""One compile of `RLMGEPA`: which text is changed, what is proposed for it, what is run, and when it ends."""

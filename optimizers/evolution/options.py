@@ -1,0 +1,100 @@
+"""How a program is compiled: the options of `RLMGEPA`, checked and with their defaults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from rlm_module.errors import InputError
+from rlm_module.optimizers.evolution.components import LEARNABLE
+
+_RUNS_PER_EXAMPLE = 6
+_PATIENCE = 25
+_CLOSE = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Those of one compile; `RLMGEPA` tells what they mean.
+
+    Args:
+        data: Hash of the examples.
+    """
+
+    metric: Callable[..., Any]
+    reflection_lm: Any
+    max_runs: int | None
+    max_cost_usd: float | None
+    patience: int
+    minibatch_size: int
+    learn: tuple[str, ...]
+    max_text_chars: int
+    num_threads: int
+    seed: int
+    show_progress: bool
+    perfect_score: float
+    data: str = ""
+
+    def is_perfect(self, score: float) -> bool:
+        """Whether an example has nothing left to teach."""
+        return score >= self.perfect_score - _CLOSE
+
+
+def default_runs(max_runs: int | None, max_cost_usd: float | None, examples: int) -> int | None:
+    """The limit of program runs: six for each example where neither runs nor money are limited."""
+    return _RUNS_PER_EXAMPLE * examples if max_runs is None and max_cost_usd is None else max_runs
+
+
+def default_patience(patience: int | None) -> int:
+    """Proposals in a row that may come to nothing."""
+    return _PATIENCE if patience is None else patience
+
+
+def check(
+    *,
+    metric: Any,
+    max_runs: Any,
+    max_cost_usd: Any,
+    patience: Any,
+    minibatch_size: Any,
+    learn: tuple[Any, ...],
+    max_text_chars: Any,
+    num_threads: Any,
+    seed: Any,
+    perfect_score: Any,
+) -> None:
+    """Refuses options that make no sense.
+
+    Raises:
+        InputError: Naming the first such option.
+    """
+    if not callable(metric):
+        raise InputError(f"metric must be a function of an example and a prediction, not {type(metric).__name__}.")
+    for name, value in (
+        ("max_runs", max_runs),
+        ("patience", patience),
+        ("minibatch_size", minibatch_size),
+        ("max_text_chars", max_text_chars),
+        ("num_threads", num_threads),
+    ):
+        may_be_left_out = value is None and name in ("max_runs", "patience", "num_threads")
+        if not may_be_left_out and (not _is_int(value) or value < 1):
+            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    if max_cost_usd is not None and not (_is_number(max_cost_usd) and max_cost_usd > 0):
+        raise InputError(f"max_cost_usd must be an amount above 0, not {max_cost_usd!r}; leave it out for no limit.")
+    if not _is_number(perfect_score):
+        raise InputError(f"perfect_score must be a finite number, not {perfect_score!r}.")
+    if not _is_int(seed):
+        raise InputError(f"seed must be a whole number, not {seed!r}.")
+    if unknown := [name for name in learn if name not in LEARNABLE]:
+        raise InputError(f"learn takes {', '.join(map(repr, LEARNABLE))}, not {unknown[0]!r}.")
+
+
+def _is_int(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,1 @@
+"""Runs as text in bounded room, and what they diagnose."""

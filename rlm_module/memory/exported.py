@@ -1,0 +1,83 @@
+"""A user's memory as lines of JSON: what `export` gives and `restore` takes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from rlm_module.errors import InputError
+from rlm_module.memory.data import Id, Moment, Observation, Role, Text, fault
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExportedTurn(_Line):
+    """A turn with its place, since turns that were forgotten leave gaps.
+
+    Args:
+        position: Counted from 0 in its session.
+        role: By whom.
+        text: In which words.
+        ts: When.
+    """
+
+    position: int = Field(ge=0)
+    role: Role
+    text: Text
+    ts: Moment
+
+
+class ExportedSession(_Line):
+    """A session.
+
+    Args:
+        type: Tells it from an observation.
+        id: The caller's own.
+        public_id: The opaque one, to which turn ids of observations refer.
+        started_at: When it began.
+        length: How many turns it was ever given.
+        turns: Those that are left.
+        observed: Up to which position which observer has read it.
+    """
+
+    type: Literal["session"] = "session"
+    id: Id
+    public_id: str
+    started_at: Moment
+    length: int
+    turns: tuple[ExportedTurn, ...]
+    observed: dict[str, int] = {}
+
+
+class ExportedObservation(_Line):
+    """An observation.
+
+    Args:
+        type: Tells it from a session.
+        session_id: The opaque id of the session it was made of.
+        observation: The observation, with its id.
+    """
+
+    type: Literal["observation"] = "observation"
+    session_id: str
+    observation: Observation
+
+
+ExportedLine: TypeAlias = ExportedSession | ExportedObservation
+
+_LINE: TypeAdapter[ExportedLine] = TypeAdapter(Annotated[ExportedLine, Field(discriminator="type")])
+
+
+def read_line(text: str | bytes) -> ExportedLine:
+    """The line that `model_dump_json` wrote.
+
+    Raises:
+        InputError: If it is none.
+    """
+    try:
+        return _LINE.validate_json(text)
+    except ValidationError as error:
+        raise InputError(f"A line is not of an exported memory: {fault(error)}.") from error

@@ -1,0 +1,1 @@
+"""What the models of a run are told and how their replies are read."""

@@ -1,0 +1,114 @@
+"""`rlm optimize` from end to end on a scripted model: what is saved, what is said, and what is wrong with options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rlm_module.cli.main import rlm
+from rlm_module.optimizers import read_saved
+
+_PROGRAM = '''
+import dspy
+from tests.scripted import ScriptedLM, fields, said, texts
+
+def answer(request):
+    """Says 'right' once it is told to look twice; as the reflection model, proposes just that."""
+    everything = "\\n".join(text for _, text in texts(request))
+    if "[[ ## answer ## ]]" not in everything:
+        return "```\\nAnswer the question. Look twice.\\n```"
+    return fields(answer="right" if "Look twice." in everything else "wrong")
+
+lm = ScriptedLM(answer)
+dspy.configure(lm=lm)
+
+class Program(dspy.Module):
+    def __init__(self):
+        super().__init__()
+        self.answer = dspy.Predict(dspy.Signature("question -> answer", "Answer the question."))
+
+    def forward(self, question):
+        return self.answer(question=question)
+
+def metric(gold, pred, trace=None, pred_name=None, pred_trace=None):
+    right = gold.answer == pred.answer
+    return dspy.Prediction(score=float(right), feedback="" if right else "It did not look twice.")
+
+class Stopped(Program):
+    """Somebody presses Ctrl-C in the tenth run."""
+    def forward(self, question):
+        Stopped.runs = getattr(Stopped, "runs", 0) + 1
+        if Stopped.runs == 10:
+            raise KeyboardInterrupt
+        return self.answer(question=question)
+
+def broken():
+    raise RuntimeError("no program today")
+
+number = 3
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "compiled_program.py").write_text(_PROGRAM)
+    lines = [json.dumps({"question": f"Question {number}", "answer": "right"}) for number in range(12)]
+    (tmp_path / "data.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def _optimize(folder: Path, *options: str, program: str = "Program") -> Result:
+    source = f"{folder / 'compiled_program.py'}:{program}"
+    told = [source, str(folder / "data.jsonl"), "--save", str(folder / "out.json"), *options]
+    return CliRunner().invoke(rlm, ["optimize", *told])
+
+
+def test_a_program_is_compiled_measured_and_saved_with_how_it_came_about(folder: Path) -> None:
+    result = _optimize(folder, "--metric", "metric", "--max-runs", "60", "--report", str(folder / "report.html"))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "", "there is no answer, so all goes to standard error"
+    assert "6 examples train, 3 validate, 3 are held out." in result.stderr
+    assert "Held-out score: 1" in result.stderr
+    saved = read_saved(folder / "out.json")
+    assert "Look twice." in saved.state["answer"]["signature"]["instructions"]
+    found = saved.provenance
+    assert found is not None
+    assert found.optimizer == "gepa"
+    assert found.models["default"] == "scripted/model"
+    assert {"dspy", "gepa", "python", "rlm-module"} <= found.versions.keys()
+    assert (found.validation and found.validation.score, found.held_out and found.held_out.score) == (1.0, 1.0)
+    assert 0 < found.runs <= 60
+    assert "Look twice." in (folder / "report.html").read_text()
+
+
+def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
+    result = _optimize(folder, "--metric", "metric", "--threads", "1", program="Stopped")
+    assert result.exit_code == 130, result.stderr
+    assert "Stopped." in result.stderr
+    saved = read_saved(folder / "out.json")
+    assert saved.provenance is not None
+    assert saved.provenance.held_out is None
+    assert saved.provenance.runs == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "program", "fault"),
+    [
+        (["--metric", "metric"], "nothing", "defines no nothing"),
+        (["--metric", "metric"], "number", "is a int, not a dspy.Module"),
+        (["--metric", "metric"], "broken", "cannot be made (RuntimeError: no program today)"),
+        (["--metric", "number"], "Program", "cannot be called"),
+        (["--metric", "missing.py:metric"], "Program", "there is no such file"),
+        (["--metric", "exact", "--save", "out.txt"], "Program", "must end in .json"),
+        (["--metric", "exact", "--validation", "missing.jsonl"], "Program", "cannot be read"),
+        (["--metric", "exact", "--inputs", "topic"], "Program", "lacks the program's input topic"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(folder: Path, options: list[str], program: str, fault: str) -> None:
+    result = _optimize(folder, *options, program=program)
+    assert result.exit_code == 2, result.output
+    assert fault in " ".join(result.stderr.split())
+    assert not (folder / "out.json").exists()

@@ -1,0 +1,217 @@
+"""What cells can do with a memory, in a real sandbox, and what they cannot."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import dspy
+import pytest
+
+from rlm_module import RLM, InputError
+from rlm_module.memory import MemorySystem, SqliteStore, tools
+from tests.memory.cast import ANN, AS_OF, Cast, chat, turns_of
+from tests.scripted import fields
+
+GIVE_UP = "SUBMIT(answer=None, evidence=[])"
+
+
+def _printed(store: SqliteStore, *cells: str, as_of: dt.datetime = AS_OF, user: str = "ann", **cast: Any) -> list[str]:
+    """What cells print in a run for a user."""
+    with dspy.context(lm=Cast(*cells, GIVE_UP, **cast).lm):
+        prediction = MemorySystem(store, user)(question="What?", as_of=as_of)
+    assert prediction.run is not None
+    return [step["output"].strip() for step in prediction.run.trajectory][: len(cells)]
+
+
+def test_sessions_are_listed_in_pages(store: SqliteStore) -> None:
+    (text,) = _printed(
+        store,
+        "page = list_sessions(limit=2)\n"
+        "rest = list_sessions(limit=2, cursor=page.cursor)\n"
+        "print([s.opening[:9] for s in [*page.sessions, *rest.sessions]], rest.cursor)",
+    )
+    assert text == "['I bought ', 'I live in', 'We moved '] None"
+
+
+@pytest.mark.parametrize("after", ["'2024-04-01'", "__import__('datetime').date(2024, 4, 1)", "'2024-04-01T00:00Z'"])
+def test_a_time_may_be_text_a_date_or_a_datetime(store: SqliteStore, after: str) -> None:
+    assert _printed(store, f"print(len(list_sessions(after={after}, before='2024-06-01').sessions))") == ["1"]
+
+
+def test_what_is_no_time_is_told_in_a_sentence(store: SqliteStore) -> None:
+    (text,) = _printed(store, "list_sessions(after='in spring')")
+    assert "'in spring' is no time; write it as 2024-05-31" in text
+
+
+def test_search_finds_turns_of_a_role(store: SqliteStore) -> None:
+    (text,) = _printed(store, "print([(h.text, h.role) for h in search('Bergen', role='assistant')])")
+    assert text == "[('Bergen is rainy.', 'assistant')]"
+
+
+def test_a_session_holds_all_and_prints_little(store: SqliteStore) -> None:
+    store.user("ann").ingest([chat("long", "2024-05-01", *[("user", f"{n} zebra {'x' * 5_000}") for n in range(40)])])
+    shown, whole = _printed(
+        store,
+        "s = get_session(search('zebra', k=1)[0].session_id)\nprint(s)",
+        "print(sum(len(t.text) for t in s.turns))",
+    )
+    assert len(shown) <= 2_001
+    assert int(whole) > 200_000
+
+
+def test_nothing_later_than_the_question_is_visible(store: SqliteStore) -> None:
+    late = turns_of(store, "ann")["We moved to Bergen last week."].id.rpartition(".")[0]
+    texts = _printed(
+        store,
+        "print(len(list_sessions().sessions), search('Bergen moved'))",
+        f"get_session({late!r})",
+        f"ask_session({late!r}, 'Where?')",
+        f"map_sessions([{late!r}], 'Where?')",
+        as_of=dt.datetime(2024, 5, 1, tzinfo=dt.UTC),
+    )
+    assert texts[0] == "2 []"
+    assert all("InputError" in text and "Bergen" not in text for text in texts[1:])
+
+
+HOSTILE = (
+    "get_session({bob!r})",
+    "ask_session({bob!r}, 'What is the code?')",
+    "map_sessions([{bob!r}], 'What is the code?')",
+    "search('lock code', user='bob')",
+    "list_sessions(user='bob')",
+    "list_sessions(as_of='2099-01-01')",
+    "observations(user='bob')",
+    "print(search.__self__)",
+    "print(search.__globals__['current_inquiry']())",
+    "print(search.__wrapped__)",
+    "import rlm_module.memory",
+    "print(open('memory.db').read())",
+    "search('lock', k=5, memory='bob')",
+    "get_session('../bob')",
+    "get_session({bob!r} + '\\x00')",
+    "import sqlite3; print(sqlite3.connect('memory.db').execute('select * from users').fetchall())",
+)
+
+
+@pytest.mark.parametrize("cell", HOSTILE)
+def test_generated_code_reaches_no_other_user(store: SqliteStore, cell: str) -> None:
+    bob = store.user("bob").list_sessions().items[0].id
+    cell = cell.format(bob=bob)
+    attempt, calm = _printed(store, cell, "print([h.text for h in search('lock code bicycle 4711')])")
+    assert "4711" not in attempt
+    assert "Traceback" in attempt or "Error" in attempt
+    assert calm == "['I bought a red Cube bicycle yesterday.']"
+
+
+def test_two_users_at_once_see_their_own(store: SqliteStore) -> None:
+    program = MemorySystem(store)
+    cells = "hits = search('bicycle')\nprint([h.text for h in hits])"
+
+    def ask(user: str) -> str:
+        with dspy.context(lm=Cast(cells, GIVE_UP).lm):
+            return program(question="What?", as_of=AS_OF, user=user).run.trajectory[0]["output"]
+
+    found = dspy.Parallel(num_threads=2, disable_progress_bar=True)([(ask, (name,)) for name in ("ann", "bob") * 2])
+    assert ["4711" in text for text in found] == [False, True, False, True]
+    assert ["Cube" in text for text in found] == [True, False, True, False]
+
+
+def test_dates_are_reckoned_on_the_host(store: SqliteStore) -> None:
+    (text,) = _printed(
+        store, "print(date_diff('2024-03-01', '2024-04-10'), date_diff('2024-04-10', '2024-03-27', 'weeks'))"
+    )
+    assert text == "40.0 -2.0"
+
+
+def test_delegated_sessions_are_read_and_charged_to_the_run(store: SqliteStore) -> None:
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        assert question == "Which town?"
+        town = next((name for name in ("Oslo", "Bergen") if name in turns[0]["text"]), None)
+        return fields(answer=town or "None", turns=f'["{turns[0]["id"]}", "made-up.3"]' if town else "[]")
+
+    cast = Cast(
+        "ids = [s.id for s in list_sessions().sessions]\n"
+        "found = map_sessions(ids, 'Which town?')\n"
+        "print([(r.answer, len(r.turns)) for r in found], ask_session(ids[1], 'Which town?').answer)",
+        GIVE_UP,
+        reader=read,
+    )
+    with dspy.context(lm=cast.lm):
+        prediction = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
+    assert prediction.run.trajectory[0]["output"].strip() == "[(None, 0), ('Oslo', 1), ('Bergen', 1)] Oslo"
+    assert prediction.run.usage.by_role["tool"].calls == 4
+    assert prediction.usage.total.calls == 6
+
+
+@pytest.mark.parametrize(
+    "call", ["map_sessions(ids, 'Which town?')", "[ask_session(name, 'Which town?') for name in ids]"]
+)
+def test_sessions_are_read_side_by_side(store: SqliteStore, call: str) -> None:
+    together = threading.Barrier(3)  # whoever reads alone breaks it
+
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        together.wait(20)
+        return fields(answer=turns[0]["text"][:2], turns="[]")
+
+    (text,) = _printed(
+        store, f"ids = [s.id for s in list_sessions().sessions]\nprint([r.answer for r in {call}])", reader=read
+    )
+    assert text == "['I', 'I', 'We']"
+
+
+def test_a_memory_serves_as_a_tool_of_another_run(store: SqliteStore) -> None:
+    memory = MemorySystem(store, "ann")
+
+    def recall(question: str) -> str:
+        return str(memory(question=question, as_of=AS_OF).answer)
+
+    cell = "hit = search('bicycle', k=1)[0]\nSUBMIT(answer='A red Cube', evidence=[hit.id])"
+    cast = Cast("SUBMIT(answer=recall('Which bicycle?'))", cell)
+    with dspy.context(lm=cast.lm):
+        prediction: Any = RLM("q -> answer", tools=[recall])(q="text")
+    assert prediction.answer == "A red Cube"
+    assert prediction.usage.total.calls == len(cast.asked) == 3
+
+
+def test_a_failed_reading_stands_in_its_place(store: SqliteStore) -> None:
+    def read(turns: list[dict[str, Any]], question: str) -> Any:
+        return dspy.LMServerError("down") if "Oslo" in turns[0]["text"] else fields(answer="None", turns="[]")
+
+    (text,) = _printed(
+        store, "print([bool(r) for r in map_sessions([s.id for s in list_sessions().sessions], 'x')])", reader=read
+    )
+    assert text == "[True, False, True]"
+
+
+def test_readings_count_as_sub_calls(store: SqliteStore) -> None:
+    cast = Cast(
+        "found = map_sessions([s.id for s in list_sessions().sessions], 'Which town?')\n"
+        "print(sorted(r.kind if not r else 'read' for r in found))",
+        GIVE_UP,
+        reader=lambda turns, question: fields(answer="None", turns="[]"),
+    )
+    with dspy.context(lm=cast.lm):
+        prediction = MemorySystem(store, "ann", max_llm_calls=2)(question="What?", as_of=AS_OF)
+    assert prediction.run.trajectory[0]["output"].strip() == "['budget', 'read', 'read']"
+    assert len(cast.prompts("reader")) == 2
+
+
+def test_without_delegation_there_are_no_sub_models(store: SqliteStore) -> None:
+    with dspy.context(
+        lm=Cast("print([n for n in ('ask_session', 'llm_query', 'observations') if n in globals()])", GIVE_UP).lm
+    ):
+        prediction = MemorySystem(store, "ann", delegates=False)(question="What?", as_of=AS_OF)
+    assert prediction.run.trajectory[0]["output"].strip() == "[]"
+
+
+def test_outside_of_a_question_tools_say_where_they_belong() -> None:
+    with pytest.raises(
+        InputError, match=r"^Tools of a memory work within a call of MemorySystem only; ask through that\.$"
+    ):
+        tools.search("bicycle")
+
+
+def test_no_session_is_lost_on_the_way(store: SqliteStore) -> None:
+    assert set(turns_of(store, "ann")) == {turn.text for session in ANN for turn in session.turns}

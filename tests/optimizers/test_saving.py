@@ -1,0 +1,81 @@
+"""Saved programs: dspy loads them, they tell how they came about, and no half of one is left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+
+from rlm_module import RLM, InputError
+from rlm_module.optimizers.saving import data_hash, read_saved, save_compiled
+from tests.optimizers.samples import PROVENANCE
+
+
+def _learned() -> RLM:
+    rlm = RLM("q -> answer")
+    rlm.generate_action.signature = rlm.generate_action.signature.with_instructions("Look twice. Ünïcode.")
+    rlm.wording.sub_calls = "Count aloud."
+    return rlm
+
+
+def test_dspy_loads_what_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    save_compiled(_learned(), path, PROVENANCE)
+    other = RLM("q -> answer", max_iters=3)
+    other.load(path)
+    assert other.generate_action.signature.instructions == "Look twice. Ünïcode."
+    assert other.wording.sub_calls == "Count aloud."
+    assert other.max_iters == 3
+
+
+def test_what_is_read_back_is_what_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    save_compiled(_learned(), path, PROVENANCE)
+    saved = read_saved(path)
+    assert saved.provenance == PROVENANCE
+    assert saved.state["generate_action"]["instructions"] == "Look twice. Ünïcode."
+
+
+def test_a_file_that_dspy_saved_has_no_provenance(tmp_path: Path) -> None:
+    dspy.Predict("q -> answer").save(tmp_path / "plain.json")
+    saved = read_saved(tmp_path / "plain.json")
+    assert saved.provenance is None
+    assert "demos" in json.dumps(saved.state)
+
+
+def test_what_stood_there_stays_where_the_new_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.json"
+    save_compiled(_learned(), path, PROVENANCE)
+    before = path.read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        save_compiled(RLM("q -> answer"), path, PROVENANCE)
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["out.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"metadata": 3}', '{"a": 1, "metadata": {}}', '{"metadata": {"compilation": {"optimizer": 1}}}'],
+)
+def test_another_file_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape("is no program as `save` writes it")):
+        read_saved(path)
+
+
+def test_the_hash_depends_on_values_and_order_and_on_nothing_else() -> None:
+    one, two = dspy.Example(q="a", answer=1), dspy.Example(q="b", answer=2)
+    assert data_hash([one, two]) == data_hash([dspy.Example(answer=1, q="a"), two])
+    assert len({data_hash([one, two]), data_hash([two, one]), data_hash([one]), data_hash([])}) == 4
