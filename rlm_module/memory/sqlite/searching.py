@@ -28,14 +28,14 @@ _MAX_QUERY_CHARS = 10_000
 _CAP = 12_000
 """How many postings of single words a search looks at."""
 
-_CAP_TOGETHER = 3_000
+_CAP_TOGETHER = 1_000
 """How many turns it looks at that have several words at once."""
 
 _RANKED = 100
 """How many candidates are ranked by their texts, where few are asked for."""
 
 _BATCH = 200
-_COMMON_AT_ONCE = 4
+_COMMON_AT_ONCE = 3
 
 _POSTINGS = "SELECT rowid FROM turn_words WHERE turn_words MATCH ? AND rowid BETWEEN ? AND ?"
 
