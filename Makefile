@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 	$(BIN)/rlm demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 all: format lint types test
 

@@ -30,6 +30,15 @@ hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, p
 hypothesis_settings.load_profile("suite")
 
 
+_LONGEST = ("test_soak.py", "test_stock.py", "test_runtime.py", "test_shared_simulation.py", "test_readme.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no worker is left with one of them at the end."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 class NetworkForbidden(RuntimeError):
     """A test tried to leave this machine. No OSError, so that code which survives a lost network doesn't hide it."""
 
