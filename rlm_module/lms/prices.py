@@ -187,7 +187,7 @@ def _dearest(info: Mapping[str, Any], kinds: tuple[str, ...], prompt_tokens: int
 
 
 def _metadata(lm: Any) -> Mapping[str, Any]:
-    """What an LM says of itself, else what is known of it; litellm's own map also holds what a user registered there."""
+    """What an LM says of itself, else what is known of it; litellm's map also holds what a user registered there."""
     own = getattr(lm, "model_metadata", None)
     if isinstance(own, Mapping):
         return own
