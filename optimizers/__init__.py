@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.saving import Provenance as Provenance
     from rlm_module.optimizers.saving import SavedProgram as SavedProgram
     from rlm_module.optimizers.saving import data_hash as data_hash
+    from rlm_module.optimizers.saving import load_compiled as load_compiled
     from rlm_module.optimizers.saving import read_saved as read_saved
     from rlm_module.optimizers.saving import save_compiled as save_compiled
     from rlm_module.optimizers.saving import versions as versions
@@ -48,6 +49,7 @@ _HOMES = {
     "SavedProgram": "saving",
     "data_hash": "saving",
     "diagnose": "trajectories.diagnosis",
+    "load_compiled": "saving",
     "measure": "measuring",
     "read_saved": "saving",
     "records_of": "trajectories.records",

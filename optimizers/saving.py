@@ -17,6 +17,7 @@ from dspy.utils.saving import get_dependency_versions
 from pydantic_core import to_jsonable_python
 
 from rlm_module.errors import InputError
+from rlm_module.prompting import states
 
 _PACKAGES = ("rlm-module", "dspy", "gepa", "litellm", "pydantic")
 _KEY = "compilation"
@@ -118,6 +119,35 @@ def read_saved(path: str | os.PathLike[str]) -> SavedProgram:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a saved program.") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{path} is no program as `save` writes it, or another version's; save it anew.") from error
+
+
+def load_compiled(
+    program: dspy.Module, path: str | os.PathLike[str], *, allow_unsafe_lm_state: bool = False
+) -> Provenance | None:
+    """Loads what was saved into a program of any kind, once the names in the file are those of its predictors.
+
+    Args:
+        program: Made as the saved one was; left as it is where the file does not fit.
+        path: A JSON file that `save_compiled` or `program.save` wrote.
+        allow_unsafe_lm_state: As `program.load` takes it.
+
+    Returns:
+        How the saved program came about; None for a file that dspy alone has saved.
+
+    Raises:
+        InputError: If it is no such file, or another program's.
+    """
+    saved = read_saved(path)
+    states.check_names(saved.state, (name for name, _ in program.named_parameters()))
+    try:
+        program.load(Path(path), allow_unsafe_lm_state=allow_unsafe_lm_state)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the state does to dspy's own predictors
+        raise InputError(
+            f"{path} does not fit the program ({type(error).__name__}: {error}); compile the program anew and save it."
+        ) from error
+    return saved.provenance
 
 
 def versions() -> dict[str, str]:
