@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rlm_module.cli.examples import Split, read_examples, split
-from rlm_module.cli.exits import reported_failures
+from rlm_module.cli.exits import reported_failures, sentence
 from rlm_module.cli.models import named_model
 from rlm_module.cli.program import EXACT, load_metric, load_program
 from rlm_module.cli.recorded import note
@@ -90,8 +91,7 @@ def optimize(program: str, data: Path, **options: Any) -> None:
 def _optimize(source: str, data: Path, options: Options) -> None:
     import dspy
 
-    if options.save.suffix != ".json":
-        raise InputError(f"--save {options.save} must end in .json")
+    _check_targets(options)
     program = load_program(source)
     metric = load_metric(options.metric, source)
     names = tuple(name.strip() for name in options.inputs.split(",") if name.strip())
@@ -109,9 +109,24 @@ def _optimize(source: str, data: Path, options: Options) -> None:
         _compile(program, metric, parts, options)
 
 
+def _check_targets(options: Options) -> None:
+    """Refuses places that cannot be written, before anything is paid for."""
+    if options.save.suffix != ".json":
+        raise InputError(f"--save {options.save} must end in .json")
+    for name, target in (("--save", options.save), ("--report", options.report)):
+        if target is None:
+            continue
+        if target.is_dir():
+            raise InputError(f"{name} {target} is a folder; name a file")
+        if not target.parent.is_dir() or not os.access(target.parent, os.W_OK | os.X_OK):
+            raise InputError(f"{name} {target}: no file can be written in {target.parent}; make that folder first")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise InputError(f"{name} {target} cannot be written; name another file")
+
+
 def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> None:
     """Compiles, measures, and saves what was found, also where it was stopped on the way."""
-    from rlm_module.optimizers import measure, save_compiled, write_report
+    from rlm_module.optimizers import measure, save_compiled
 
     stopped: KeyboardInterrupt | None = None
     try:
@@ -122,10 +137,7 @@ def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, opt
             raise
     provenance = _provenance(compiled, parts, options)
     save_compiled(compiled, options.save, provenance)  # what was paid for is safe before more is spent
-    compilation = getattr(compiled, "compilation", None)
-    if options.report is not None and compilation is not None:
-        write_report(compilation, options.report, f"{options.save.stem}: compiled with {options.optimizer}")
-        note(f"The report is in {options.report}.")
+    _report(compiled, options)
     validation = provenance.validation
     note(f"Saved in {options.save}{f', validation score {validation.score:.3g}' if validation else ''}.")
     if stopped is not None:
@@ -134,6 +146,21 @@ def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, opt
         measured: Measured = measure(compiled, parts.held_out, metric, num_threads=options.threads)
         save_compiled(compiled, options.save, provenance.model_copy(update={"held_out": measured}))
         note(f"Held-out score: {measured.score:.3g} over {measured.examples} examples.")
+
+
+def _report(compiled: dspy.Module, options: Options) -> None:
+    """Writes the report. One that fails keeps nothing else from being done."""
+    from rlm_module.optimizers import write_report
+
+    compilation = getattr(compiled, "compilation", None)
+    if options.report is None or compilation is None:
+        return
+    try:
+        write_report(compilation, options.report, f"{options.save.stem}: compiled with {options.optimizer}")
+    except Exception as error:  # what is paid for is saved, and what is left to do does not need the page
+        note(f"There is no report: {sentence(error)}")
+    else:
+        note(f"The report is in {options.report}.")
 
 
 def _compiled(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> dspy.Module:

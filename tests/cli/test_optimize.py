@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from rlm_module import InputError
 from rlm_module.cli.main import rlm
 from rlm_module.optimizers import read_saved
 
@@ -94,6 +96,17 @@ def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
     assert saved.provenance.runs == 9
 
 
+def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise InputError("The report cannot be written to page.html (No space left on device); name another place.")
+
+    monkeypatch.setattr("rlm_module.optimizers.report.write_report", full)
+    result = _optimize(folder, "--metric", "metric", "--max-runs", "20", "--report", str(folder / "page.html"))
+    assert result.exit_code == 0, result.stderr
+    assert "There is no report: The report cannot be written to page.html" in result.stderr
+    assert "Held-out score" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "program", "fault"),
     [
@@ -103,6 +116,9 @@ def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
         (["--metric", "number"], "Program", "cannot be called"),
         (["--metric", "missing.py:metric"], "Program", "there is no such file"),
         (["--metric", "exact", "--save", "out.txt"], "Program", "must end in .json"),
+        (["--metric", "metric", "--save", "nodir/out.json"], "Program", "make that folder first"),
+        (["--metric", "metric", "--report", "nodir/page.html"], "Program", "make that folder first"),
+        (["--metric", "metric", "--report", "."], "Program", "is a folder; name a file"),
         (["--metric", "exact", "--validation", "missing.jsonl"], "Program", "cannot be read"),
         (["--metric", "exact", "--inputs", "topic"], "Program", "lacks the program's input topic"),
     ],
