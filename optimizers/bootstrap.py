@@ -12,7 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, capture_runs
+from rlm_module import RLM, Budget, capture_runs, spending
 from rlm_module.errors import InputError
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
@@ -76,9 +76,9 @@ class RLMBootstrap(Teleprompter):
     ) -> dspy.Module:
         """A copy of the student with demonstrations.
 
-        An example that fails is logged, counted and left out. Ctrl-C ends the gathering: what was found up to then is
-        chosen from and returned, and runs on other threads end by themselves. An RLM for which nothing was good enough
-        keeps the demonstrations that it had.
+        An example that fails is logged, counted and left out. An RLM for which nothing was good enough keeps the
+        demonstrations that it had. Ctrl-C ends it at once: KeyboardInterrupt is raised with the program as its
+        `partial`, which has the best demonstrations up to then; runs on other threads pay for nothing more.
 
         Args:
             student: The program, which stays as it is.
@@ -88,6 +88,7 @@ class RLMBootstrap(Teleprompter):
         Raises:
             InputError: If there are no examples, one has no inputs, no RLM is in the program, the teacher's RLMs stand
                 elsewhere, or the metric gives no usable score.
+            KeyboardInterrupt: If the user ends it.
         """
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
@@ -96,7 +97,20 @@ class RLMBootstrap(Teleprompter):
             raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
         if not set(paths) & set(rlms_of(solver)):
             raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, paths))}).")
-        gathered = self._gather(solver, examples)
+        gathered = _Gathered()
+        with spending(Budget()) as spent:
+            try:
+                self._gather(gathered, solver, examples)
+            except KeyboardInterrupt as interrupt:
+                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
+                interrupt.partial = self._taught(compiled, gathered)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
+            finally:
+                spent.ledger.stop()
+        return self._taught(compiled, gathered)
+
+    def _taught(self, compiled: dspy.Module, gathered: _Gathered) -> dspy.Module:
+        """The program with the best of what was gathered."""
         for path, rlm in rlms_of(compiled).items():
             found = gathered.trajectories.get(path, [])
             kept = chosen_few(found, self.max_demos)
@@ -107,20 +121,16 @@ class RLMBootstrap(Teleprompter):
         gathered.tell(self.threshold)
         return compiled
 
-    def _gather(self, solver: dspy.Module, examples: list[dspy.Example]) -> _Gathered:
-        gathered, metric = _Gathered(), Metric(plain_metric(self.metric))
+    def _gather(self, gathered: _Gathered, solver: dspy.Module, examples: list[dspy.Example]) -> None:
+        metric = Metric(plain_metric(self.metric))
         threads = self.num_threads or int(dspy.settings.num_threads or 1)
         numbered = list(enumerate(examples))
         with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
-            try:
-                for solved in each_done(partial(_solve, solver, metric), numbered, threads):
-                    gathered.take(solved, self.threshold)
-                    bar.update()
-                    bar.set_postfix(good=gathered.good, failed=gathered.failed)
-                    gathered.require_a_score(is_over=gathered.runs == len(examples))
-            except KeyboardInterrupt:
-                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
-        return gathered
+            for solved in each_done(partial(_solve, solver, metric), numbered, threads):
+                gathered.take(solved, self.threshold)
+                bar.update()
+                bar.set_postfix(good=gathered.good, failed=gathered.failed)
+                gathered.require_a_score(is_over=gathered.runs == len(examples))
 
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:

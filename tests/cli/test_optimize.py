@@ -15,7 +15,9 @@ from rlm_module.optimizers import read_saved
 
 _PROGRAM = '''
 import dspy
-from tests.scripted import ScriptedLM, fields, said, texts
+from rlm_module import RLM
+from tests.fake_interpreter import FakeInterpreter
+from tests.scripted import ScriptedLM, fields, said, texts, turn
 
 def answer(request):
     """Says 'right' once it is told to look twice; as the reflection model, proposes just that."""
@@ -38,6 +40,24 @@ class Program(dspy.Module):
 def metric(gold, pred, trace=None, pred_name=None, pred_trace=None):
     right = gold.answer == pred.answer
     return dspy.Prediction(score=float(right), feedback="" if right else "It did not look twice.")
+
+class Reader(dspy.Module):
+    """An RLM that answers in one turn."""
+    def __init__(self):
+        super().__init__()
+        self.reader = RLM("question -> answer", interpreter_factory=FakeInterpreter)
+        self.reader.set_lm(ScriptedLM(lambda request: turn("SUBMIT(answer='right')")))
+
+    def forward(self, question):
+        return self.reader(question=question)
+
+class Interrupted(Reader):
+    """Somebody presses Ctrl-C in the third run."""
+    def forward(self, question):
+        Interrupted.runs = getattr(Interrupted, "runs", 0) + 1
+        if Interrupted.runs == 3:
+            raise KeyboardInterrupt
+        return self.reader(question=question)
 
 class Stopped(Program):
     """Somebody presses Ctrl-C in the tenth run."""
@@ -94,6 +114,14 @@ def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
     assert saved.provenance is not None
     assert saved.provenance.held_out is None
     assert saved.provenance.runs == 9
+
+
+def test_ctrl_c_stops_bootstrap_too_and_saves_what_was_found_so_far(folder: Path) -> None:
+    options = ["--metric", "exact", "--optimizer", "bootstrap", "--threads", "1"]
+    result = _optimize(folder, *options, program="Interrupted")
+    assert result.exit_code == 130, result.stderr
+    saved = read_saved(folder / "out.json")
+    assert len(saved.state["reader.generate_action"]["demos"]) == 2
 
 
 def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

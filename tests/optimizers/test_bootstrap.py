@@ -178,7 +178,7 @@ def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_keeps_what_was_found(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_ends_it_with_what_was_found(threads: int, caplog: pytest.LogCaptureFixture) -> None:
     """Pressed while the third example is judged."""
     judged, is_over = itertools.count(1), threading.Event()
 
@@ -191,8 +191,10 @@ def test_ctrl_c_keeps_what_was_found(threads: int, caplog: pytest.LogCaptureFixt
         return exact(gold, pred)
 
     trainset = [example(number) for number in range(1, 9)]
-    compiled = _compiled(trainset, number_lm(), metric, num_threads=threads)
-    assert 1 <= len(compiled.reader.generate_action.demos) <= 3
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        _compiled(trainset, number_lm(), metric, num_threads=threads)
+    partial: Any = getattr(stopped.value, "partial", None)
+    assert 1 <= len(partial.reader.generate_action.demos) <= 3
     assert "stopped after" in caplog.text
     is_over.set()
     assert next(judged) <= 3 + threads
