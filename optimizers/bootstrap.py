@@ -62,8 +62,11 @@ class RLMBootstrap(Teleprompter):
                 f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
             )
         for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value!r}.")
+            is_optional = name != "max_demos"
+            if not (is_optional and value is None) and not (_is_a(int, value) and value >= 1):
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if not _is_a(int | float, threshold):
+            raise InputError(f"threshold must be a number, not {threshold!r}.")
         self.metric = metric
         self.max_demos = max_demos
         self.threshold = threshold
@@ -90,6 +93,9 @@ class RLMBootstrap(Teleprompter):
                 elsewhere, or the metric gives no usable score.
             KeyboardInterrupt: If the user ends it.
         """
+        for name, program in (("student", student), ("teacher", teacher)):
+            if not (isinstance(program, dspy.Module) or (name == "teacher" and program is None)):
+                raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
         compiled, paths = student.deepcopy(), list(rlms_of(student))
@@ -131,6 +137,10 @@ class RLMBootstrap(Teleprompter):
                 bar.update()
                 bar.set_postfix(good=gathered.good, failed=gathered.failed)
                 gathered.require_a_score(is_over=gathered.runs == len(examples))
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:

@@ -160,6 +160,8 @@ def test_a_metric_that_fails_for_one_example_leaves_that_out() -> None:
         ({"trainset": [{"q": 1}]}, r"trainset\[0\] is no dspy.Example but dict"),
         ({"trainset": [example(), dspy.Example(q=1)]}, r"trainset\[1\] does not say which of its fields are inputs"),
         ({"student": dspy.Predict("q -> a")}, "holds no RLM"),
+        ({"student": "program"}, "student must be a dspy.Module, not str"),
+        ({"teacher": 5}, "teacher must be a dspy.Module, not int"),
         ({"teacher": RLM("q -> a")}, "teacher has no RLM where the student has its own"),
     ],
 )
@@ -169,12 +171,17 @@ def test_what_makes_no_sense_is_one_sentence(given: dict[str, Any], message: str
         RLMBootstrap(exact).compile(given["student"], teacher=given.get("teacher"), trainset=given["trainset"])
 
 
-@pytest.mark.parametrize("options", [{"max_demos": 0}, {"max_runs": 0}, {"num_threads": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"max_demos": 0}, {"max_runs": 0}, {"num_threads": 0}, {"max_demos": "3"}, {"max_demos": None}, {"max_runs": 1.5}],
+)
 def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(InputError, match="at least 1, not"):
         RLMBootstrap(exact, **options)
     with pytest.raises(InputError, match="A metric is a function"):
         RLMBootstrap("exact")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="threshold must be a number"):
+        RLMBootstrap(exact, threshold="0.5")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
