@@ -31,8 +31,8 @@ class RLMBootstrap(Teleprompter):
     """Lets a program, or its teacher, solve the training examples, and gives each RLM in it the best trajectories as
     demonstrations: chosen for the program's score, then for brevity, then for being different.
 
-    Predictors that are no RLM's stay as they are. The result is not marked as compiled, so that it is saved whole and
-    may be compiled further.
+    Predictors that are no RLM's stay as they are, and so do frozen parts, which are not saved. The result is not marked
+    as compiled, so that it is saved whole and may be compiled further.
 
     Args:
         metric: Judges a prediction; see `Metric` for what it may take and return.
@@ -98,7 +98,15 @@ class RLMBootstrap(Teleprompter):
                 raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
-        compiled, paths = student.deepcopy(), list(rlms_of(student))
+        compiled = student.deepcopy()
+        vars(compiled)["_compiled"] = False  # else a program that it becomes a part of would not save it
+        paths = list(_taught_rlms(compiled))
+        if frozen := sorted(rlms_of(compiled).keys() - set(paths)):
+            logger.info(
+                "Frozen parts stay as they are (%s); rlm_module.thaw(program) lets them learn.", ", ".join(frozen)
+            )
+            if not paths:
+                raise InputError("All RLMs of the program are frozen; call rlm_module.thaw(program) first.")
         if not paths:
             raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
         if not set(paths) & set(rlms_of(solver)):
@@ -117,7 +125,7 @@ class RLMBootstrap(Teleprompter):
 
     def _taught(self, compiled: dspy.Module, gathered: _Gathered) -> dspy.Module:
         """The program with the best of what was gathered."""
-        for path, rlm in rlms_of(compiled).items():
+        for path, rlm in _taught_rlms(compiled).items():
             found = gathered.trajectories.get(path, [])
             kept = chosen_few(found, self.max_demos)
             name = f"`{path}`" if path else "the program"
@@ -146,6 +154,16 @@ def _is_a(kind: Any, value: Any) -> bool:
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:
     """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
     return {plain_path(name): module for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+
+
+def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
+    """Those that are neither frozen nor within a frozen part, whose demonstrations would not be saved."""
+    modules = program.named_sub_modules(skip_compiled=True)
+    return {
+        plain_path(name): module
+        for name, module in modules
+        if isinstance(module, RLM) and not getattr(module, "_compiled", False)
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,15 +84,29 @@ def test_a_teacher_may_solve_the_examples() -> None:
     assert _firsts(compiled.reader) == ["Number 1."]
 
 
-def test_an_rlm_that_is_the_program_and_one_that_another_optimizer_froze_are_found() -> None:
-    lm = number_lm()
+def test_an_rlm_that_is_the_program_is_taught_and_saved_whole_though_it_was_frozen() -> None:
     trainset = [example(1).without("answer")]
-    alone = RLM("context, question -> finding", interpreter_factory=FakeInterpreter)
-    compiled = _compiled(trainset, lm, lambda gold, pred: pred.finding == "1", student=alone)
+    alone: Any = RLM("context, question -> finding", interpreter_factory=FakeInterpreter)
+    alone._compiled = True
+    compiled = _compiled(trainset, number_lm(), lambda gold, pred: pred.finding == "1", student=alone)
     assert len(compiled.generate_action.demos) == 1
+    assert compiled._compiled is False
+    assert alone._compiled is True
+
+
+def test_a_frozen_part_is_left_alone_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
     frozen: Any = TwoStep()
     frozen.reader._compiled = True
-    assert len(_compiled([example(1)], number_lm(), student=frozen).reader.generate_action.demos) == 1
+    with caplog.at_level(logging.INFO, logger="rlm_module"):
+        compiled = _compiled([example(1)], number_lm(), student=frozen)
+    assert compiled.reader.generate_action.demos == []
+    assert len(compiled.writer.generate_action.demos) == 1
+    assert [record.getMessage() for record in caplog.records if "Frozen parts stay" in record.getMessage()] == [
+        "Frozen parts stay as they are (reader); rlm_module.thaw(program) lets them learn."
+    ]
+    frozen.writer._compiled = True
+    with pytest.raises(InputError, match="All RLMs of the program are frozen"):
+        _compiled([example(1)], number_lm(), student=frozen)
 
 
 def test_an_answer_that_was_drawn_up_is_no_demonstration() -> None:
