@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import Gathering as Gathering
     from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
     from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
@@ -39,6 +40,7 @@ _HOMES = {
     "Compilation": "lineage",
     "Diagnosis": "trajectories.diagnosis",
     "Dropped": "lineage",
+    "Gathering": "bootstrap",
     "Judged": "metrics",
     "Measured": "saving",
     "Metric": "metrics",

@@ -12,7 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, Budget, capture_runs, spending
+from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, spending
 from rlm_module.errors import InputError
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
@@ -25,6 +25,25 @@ logger = logging.getLogger(__name__)
 
 _FAULTS_BEFORE_GIVING_UP = 3
 _ERROR_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """What gathering came to, as `program.gathering` holds it.
+
+    Args:
+        runs: Program runs, those that failed included.
+        good: Runs that scored the threshold or more.
+        failed: Runs in which the program failed.
+        unjudged: Runs for which the metric had no score.
+        cost_usd: US dollars; None where a price is not known.
+    """
+
+    runs: int
+    good: int
+    failed: int
+    unjudged: int
+    cost_usd: float | None
 
 
 class RLMBootstrap(Teleprompter):
@@ -77,9 +96,10 @@ class RLMBootstrap(Teleprompter):
     def compile(
         self, student: dspy.Module, *, teacher: dspy.Module | None = None, trainset: Any, **_: Any
     ) -> dspy.Module:
-        """A copy of the student with demonstrations.
+        """A copy of the student with demonstrations; its `gathering` tells what they took.
 
-        An example that fails is logged, counted and left out. An RLM for which nothing was good enough keeps the
+        Where a budget that is shared (`rlm_module.spending`) has too little left for a run, no further one is begun. An
+        example that fails is logged, counted and left out. An RLM for which nothing was good enough keeps the
         demonstrations that it had. Ctrl-C ends it at once: KeyboardInterrupt is raised with the program as its
         `partial`, which has the best demonstrations up to then; runs on other threads pay for nothing more.
 
@@ -93,6 +113,23 @@ class RLMBootstrap(Teleprompter):
                 elsewhere, or the metric gives no usable score.
             KeyboardInterrupt: If the user ends it.
         """
+        examples, solver, compiled = self._prepared(student, teacher, trainset)
+        gathered = _Gathered()
+        with spending(Budget()) as spent:
+            try:
+                self._gather(gathered, solver, examples)
+            except KeyboardInterrupt as interrupt:
+                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
+                interrupt.partial = self._taught(compiled, gathered, spent)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
+            finally:
+                spent.ledger.stop()
+        return self._taught(compiled, gathered, spent)
+
+    def _prepared(
+        self, student: dspy.Module, teacher: dspy.Module | None, trainset: Any
+    ) -> tuple[list[dspy.Example], dspy.Module, dspy.Module]:
+        """The examples, a copy of what solves them, and a copy of what is taught."""
         for name, program in (("student", student), ("teacher", teacher)):
             if not (isinstance(program, dspy.Module) or (name == "teacher" and program is None)):
                 raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
@@ -100,30 +137,20 @@ class RLMBootstrap(Teleprompter):
         solver = (teacher if teacher is not None else student).deepcopy()
         compiled = student.deepcopy()
         vars(compiled)["_compiled"] = False  # else a program that it becomes a part of would not save it
-        paths = list(_taught_rlms(compiled))
-        if frozen := sorted(rlms_of(compiled).keys() - set(paths)):
+        paths, frozen = list(_taught_rlms(compiled)), sorted(rlms_of(compiled).keys() - _taught_rlms(compiled).keys())
+        if frozen and not paths:
+            raise InputError("All RLMs of the program are frozen; call rlm_module.thaw(program) first.")
+        if frozen:
             logger.info(
                 "Frozen parts stay as they are (%s); rlm_module.thaw(program) lets them learn.", ", ".join(frozen)
             )
-            if not paths:
-                raise InputError("All RLMs of the program are frozen; call rlm_module.thaw(program) first.")
         if not paths:
             raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
         if not set(paths) & set(rlms_of(solver)):
             raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, paths))}).")
-        gathered = _Gathered()
-        with spending(Budget()) as spent:
-            try:
-                self._gather(gathered, solver, examples)
-            except KeyboardInterrupt as interrupt:
-                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
-                interrupt.partial = self._taught(compiled, gathered)  # pyright: ignore[reportAttributeAccessIssue]
-                raise
-            finally:
-                spent.ledger.stop()
-        return self._taught(compiled, gathered)
+        return examples, solver, compiled
 
-    def _taught(self, compiled: dspy.Module, gathered: _Gathered) -> dspy.Module:
+    def _taught(self, compiled: dspy.Module, gathered: _Gathered, spent: Spent) -> dspy.Module:
         """The program with the best of what was gathered."""
         for path, rlm in _taught_rlms(compiled).items():
             found = gathered.trajectories.get(path, [])
@@ -133,6 +160,13 @@ class RLMBootstrap(Teleprompter):
             if kept:
                 rlm.generate_action.demos = [one.demo for one in kept]
         gathered.tell(self.threshold)
+        vars(compiled)["gathering"] = Gathering(
+            runs=gathered.runs,
+            good=gathered.good,
+            failed=gathered.failed,
+            unjudged=gathered.faults,
+            cost_usd=spent.usage.total.cost_usd,
+        )
         return compiled
 
     def _gather(self, gathered: _Gathered, solver: dspy.Module, examples: list[dspy.Example]) -> None:
@@ -145,6 +179,11 @@ class RLMBootstrap(Teleprompter):
                 bar.update()
                 bar.set_postfix(good=gathered.good, failed=gathered.failed)
                 gathered.require_a_score(is_over=gathered.runs == len(examples))
+                if solved.is_broke:
+                    logger.warning(
+                        "Gathering ends after %d of %d runs for want of money.", gathered.runs, len(examples)
+                    )
+                    return
 
 
 def _is_a(kind: Any, value: Any) -> bool:
@@ -174,12 +213,14 @@ class _Solved:
         score: None where the program or the metric failed.
         error: Why the program failed.
         fault: What was wrong with the metric.
+        is_broke: Whether the program failed for want of money or tokens that many runs share.
     """
 
     example: int
     score: float | None = None
     error: str | None = None
     fault: str | None = None
+    is_broke: bool = False
     trajectories: tuple[tuple[str, Trajectory], ...] = ()
 
 
@@ -190,13 +231,20 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
             prediction = solver(**example.inputs())
             trace = list(dspy.settings.trace)
     except Exception as error:
-        return _Solved(number, error=f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}")
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
+        return _Solved(number, error=told, is_broke=_is_broke(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:
         return _Solved(number, fault=judged.fault)
     demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
     found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
     return _Solved(number, judged.score, trajectories=found)
+
+
+def _is_broke(error: BaseException | None) -> bool:
+    while error is not None and not (isinstance(error, LimitReached) and error.is_shared):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @dataclass(slots=True)

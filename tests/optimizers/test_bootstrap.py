@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import RLM, InputError, Sandbox, traced_runs
+from rlm_module import RLM, Budget, InputError, Sandbox, spending, traced_runs
 from rlm_module.optimizers import RLMBootstrap, trajectory_feedback
 from rlm_module.optimizers.gathering import each_done
 from tests.fake_interpreter import FakeInterpreter
@@ -237,3 +237,16 @@ def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(60)
     assert len(begun) <= 3
+
+
+def test_gathering_ends_where_the_shared_money_does_and_tells_what_it_took() -> None:
+    """A run takes four calls of half a cent."""
+    lm, trainset = number_lm(), [example(number) for number in range(1, 30)]
+    lm.kwargs["max_tokens"] = 10
+    with spending(Budget(cost_usd=0.05, prices={"scripted/model": (0.0, 1000.0)})) as spent:
+        compiled = _compiled(trainset, lm)
+    found = compiled.gathering
+    assert 0 < found.good < found.runs < 29
+    assert found.cost_usd == pytest.approx(spent.usage.total.cost_usd)
+    assert 0 < found.cost_usd <= 0.05
+    assert (found.failed, found.unjudged) == (1, 0)
