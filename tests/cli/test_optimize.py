@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from rlm_module import InputError
 from rlm_module.cli.main import rlm
-from rlm_module.optimizers import read_saved
+from rlm_module.optimizers import Measured, read_saved
 
 _PROGRAM = '''
 import dspy
@@ -58,6 +58,9 @@ class Interrupted(Reader):
         if Interrupted.runs == 3:
             raise KeyboardInterrupt
         return self.reader(question=question)
+
+def half(gold, pred):
+    return 0.5
 
 class Stopped(Program):
     """Somebody presses Ctrl-C in the tenth run."""
@@ -124,6 +127,25 @@ def test_ctrl_c_stops_bootstrap_too_and_saves_what_was_found_so_far(folder: Path
     assert len(saved.state["reader.generate_action"]["demos"]) == 2
 
 
+def test_bootstrap_says_what_it_took_and_what_it_reached(folder: Path) -> None:
+    options = ["--metric", "half", "--optimizer", "bootstrap", "--max-runs", "4"]
+    result = _optimize(folder, *options, program="Reader")
+    assert result.exit_code == 0, result.stderr
+    found = read_saved(folder / "out.json").provenance
+    assert found is not None
+    assert found.runs == 4
+    assert found.validation == Measured(examples=3, score=0.5, cost_usd=found.cost_usd)
+    assert found.held_out is not None
+    assert "Validation score: 0.5 over 3 examples." in result.stderr
+
+
+def test_bootstrap_keeps_to_the_money_it_is_given(folder: Path) -> None:
+    options = ["--metric", "exact", "--optimizer", "bootstrap", "--max-cost", "0.0001"]
+    result = _optimize(folder, *options, program="Reader")
+    assert result.exit_code == 2, result.stderr
+    assert "The price of 'scripted/model' is not known" in result.stderr
+
+
 def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise InputError("The report cannot be written to page.html (No space left on device); name another place.")
@@ -144,6 +166,29 @@ def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkey
         (["--metric", "number"], "Program", "cannot be called"),
         (["--metric", "missing.py:metric"], "Program", "there is no such file"),
         (["--metric", "exact", "--save", "out.txt"], "Program", "must end in .json"),
+        (
+            [
+                "--metric",
+                "exact",
+                "--optimizer",
+                "bootstrap",
+                "--report",
+                "r.html",
+                "--patience",
+                "3",
+                "--learn",
+                "tools",
+                "--run-dir",
+                "r",
+            ],
+            "Reader",
+            "--patience, --learn, --run-dir, --report cannot be used with --optimizer bootstrap",
+        ),
+        (
+            ["--metric", "exact", "--optimizer", "bootstrap", "--reflection-model", "openai/x"],
+            "Reader",
+            "--reflection-model cannot be used with --optimizer bootstrap",
+        ),
         (["--metric", "metric", "--save", "nodir/out.json"], "Program", "make that folder first"),
         (["--metric", "metric", "--report", "nodir/page.html"], "Program", "make that folder first"),
         (["--metric", "metric", "--report", "."], "Program", "is a folder; name a file"),
