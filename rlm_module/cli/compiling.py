@@ -75,6 +75,7 @@ def _measured(
 ) -> Measured:
     from rlm_module.optimizers import measure
 
+    note(f"{name} examples are run once each: {len(examples)} program runs beyond the limits of compiling.")
     measured = measure(compiled, examples, metric, num_threads=options.threads)
     note(f"{name} score: {measured.score:.3g} over {measured.examples} examples.")
     return measured

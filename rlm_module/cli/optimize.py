@@ -30,8 +30,10 @@ from rlm_module.errors import InputError
 @click.option("--inputs", default="", help="Names of the inputs, with commas, where the program does not tell them.")
 @click.option("-m", "--model", envvar="RLM_MODEL", show_envvar=True, help="The LM, else what FILE.py configures.")
 @click.option("--reflection-model", help="The LM that writes instructions, else the same.")
-@click.option("--max-runs", type=click.IntRange(1), help="Program runs in all.")
-@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="US dollars in all.")
+@click.option("--max-runs", type=click.IntRange(1), help="Program runs while compiling; measuring comes on top.")
+@click.option(
+    "--max-cost", type=click.FloatRange(0, min_open=True), help="US dollars while compiling; measuring comes on top."
+)
 @click.option("--patience", type=click.IntRange(1), help="Stop after so many rounds without a better program.")
 @click.option(
     "--learn",
@@ -50,8 +52,11 @@ def optimize(program: str, data: Path, **options: Any) -> None:
     line: the program's inputs, and the labels that the metric looks at.
 
     Without files of their own, half of DATA trains, a quarter chooses the best program, and a quarter is held out to
-    measure it. Exit status: 0; 1 if compiling fails; 2 if the options or files cannot be used; 130 after Ctrl-C, with
-    what was found so far saved.
+    measure it. Measuring runs each held-out example once after compiling (with bootstrap each validation example, too),
+    whatever the limits; how many runs that takes is told before, and what they cost is saved with the score.
+
+    Exit status: 0; 1 if compiling fails; 2 if the options or files cannot be used; 130 after Ctrl-C, with what was
+    found so far saved.
     """
     chosen = Options(**options)
     with reported_failures(), contextlib.redirect_stdout(sys.stderr):

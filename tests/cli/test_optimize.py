@@ -13,6 +13,7 @@ from rlm_module import InputError
 from rlm_module.cli.main import rlm
 from rlm_module.optimizers import Measured, read_saved
 
+_BOOTSTRAP = ["--metric", "exact", "--optimizer", "bootstrap"]
 _PROGRAM = '''
 import dspy
 from rlm_module import RLM
@@ -97,6 +98,11 @@ def test_a_program_is_compiled_measured_and_saved_with_how_it_came_about(folder:
     assert result.stdout == "", "there is no answer, so all goes to standard error"
     assert "6 examples train, 3 validate, 3 are held out." in result.stderr
     assert "Held-out score: 1" in result.stderr
+    told = result.stderr.partition(
+        "Held-out examples are run once each: 3 program runs beyond the limits of compiling."
+    )
+    assert "Held-out score" not in told[0]
+    assert "Held-out score" in told[2]
     saved = read_saved(folder / "out.json")
     assert "Look twice." in saved.state["answer"]["signature"]["instructions"]
     found = saved.provenance
@@ -120,8 +126,7 @@ def test_ctrl_c_saves_what_was_found_so_far(folder: Path) -> None:
 
 
 def test_ctrl_c_stops_bootstrap_too_and_saves_what_was_found_so_far(folder: Path) -> None:
-    options = ["--metric", "exact", "--optimizer", "bootstrap", "--threads", "1"]
-    result = _optimize(folder, *options, program="Interrupted")
+    result = _optimize(folder, *_BOOTSTRAP, "--threads", "1", program="Interrupted")
     assert result.exit_code == 130, result.stderr
     saved = read_saved(folder / "out.json")
     assert len(saved.state["reader.generate_action"]["demos"]) == 2
@@ -140,8 +145,7 @@ def test_bootstrap_says_what_it_took_and_what_it_reached(folder: Path) -> None:
 
 
 def test_bootstrap_keeps_to_the_money_it_is_given(folder: Path) -> None:
-    options = ["--metric", "exact", "--optimizer", "bootstrap", "--max-cost", "0.0001"]
-    result = _optimize(folder, *options, program="Reader")
+    result = _optimize(folder, *_BOOTSTRAP, "--max-cost", "0.0001", program="Reader")
     assert result.exit_code == 2, result.stderr
     assert "The price of 'scripted/model' is not known" in result.stderr
 
@@ -185,7 +189,7 @@ def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkey
             "--patience, --learn, --run-dir, --report cannot be used with --optimizer bootstrap",
         ),
         (
-            ["--metric", "exact", "--optimizer", "bootstrap", "--reflection-model", "openai/x"],
+            [*_BOOTSTRAP, "--reflection-model", "openai/x"],
             "Reader",
             "--reflection-model cannot be used with --optimizer bootstrap",
         ),
