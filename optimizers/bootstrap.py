@@ -81,10 +81,11 @@ class RLMBootstrap(Teleprompter):
                 f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
             )
         for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
-            is_optional = name != "max_demos"
-            if not (is_optional and value is None) and not (_is_a(int, value) and value >= 1):
+            is_left_out = value is None and name != "max_demos"
+            if not is_left_out and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        if not _is_a(int | float, threshold):
+        given: Any = threshold
+        if not isinstance(given, int | float) or isinstance(given, bool):
             raise InputError(f"threshold must be a number, not {threshold!r}.")
         self.metric = metric
         self.max_demos = max_demos
@@ -184,10 +185,6 @@ class RLMBootstrap(Teleprompter):
                         "Gathering ends after %d of %d runs for want of money.", gathered.runs, len(examples)
                     )
                     return
-
-
-def _is_a(kind: Any, value: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:

@@ -18,11 +18,16 @@ from rlm_module.cli.program import EXACT, load_metric, load_program
 from rlm_module.cli.recorded import note
 from rlm_module.errors import InputError
 
+_METRIC = (
+    f"FILE.py:NAME, a name in the program's file, or '{EXACT}': the share of the labels that equal the output of their "
+    "name; other columns do not count."
+)
+
 
 @click.command()
 @click.argument("program", metavar="FILE.py:NAME")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--metric", required=True, help=f"FILE.py:NAME, a name in the program's file, or '{EXACT}'.")
+@click.option("--metric", required=True, help=_METRIC)
 @click.option("--optimizer", type=click.Choice(["gepa", "bootstrap"]), default="gepa", show_default=True)
 @click.option("--save", required=True, type=click.Path(path_type=Path), help="Where the compiled program goes (.json).")
 @click.option("--validation", type=click.Path(path_type=Path), help="Examples to choose by, else a quarter of DATA.")
@@ -69,7 +74,7 @@ def _optimize(source: str, data: Path, options: Options) -> None:
     _check_applicable(options)
     _check_targets(options)
     program = load_program(source)
-    metric = load_metric(options.metric, source)
+    metric = load_metric(options.metric, source, program)
     names = tuple(name.strip() for name in options.inputs.split(",") if name.strip())
     first, chosen_by, kept = (
         None if path is None else read_examples(path, program, names)
