@@ -35,6 +35,7 @@ class Options:
     reflection_model: str | None
     max_runs: int | None
     max_cost: float | None
+    price: tuple[str, ...]
     patience: int | None
     learn: tuple[str, ...]
     threads: int

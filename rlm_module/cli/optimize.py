@@ -13,10 +13,10 @@ import click
 from rlm_module.cli.compiling import LEARN, Options, compile_program
 from rlm_module.cli.examples import read_examples, split
 from rlm_module.cli.exits import reported_failures
-from rlm_module.cli.models import named_model
+from rlm_module.cli.models import named_model, prices_of
 from rlm_module.cli.program import EXACT, load_metric, load_program
 from rlm_module.cli.recorded import note
-from rlm_module.errors import InputError
+from rlm_module.errors import InputError, UnknownPriceError
 
 _METRIC = (
     f"FILE.py:NAME, a name in the program's file, or '{EXACT}': the share of the labels that equal the output of their "
@@ -38,6 +38,12 @@ _METRIC = (
 @click.option("--max-runs", type=click.IntRange(1), help="Program runs while compiling; measuring comes on top.")
 @click.option(
     "--max-cost", type=click.FloatRange(0, min_open=True), help="US dollars while compiling; measuring comes on top."
+)
+@click.option(
+    "--price",
+    multiple=True,
+    metavar="MODEL=IN/OUT",
+    help="What a model charges, in US dollars per million prompt and completion tokens; may be given more than once.",
 )
 @click.option("--patience", type=click.IntRange(1), help="Stop after so many rounds without a better program.")
 @click.option(
@@ -71,8 +77,11 @@ def optimize(program: str, data: Path, **options: Any) -> None:
 def _optimize(source: str, data: Path, options: Options) -> None:
     import dspy
 
+    from rlm_module import Budget, spending
+
     _check_applicable(options)
     _check_targets(options)
+    prices = prices_of(options.price)
     program = load_program(source)
     metric = load_metric(options.metric, source, program)
     names = tuple(name.strip() for name in options.inputs.split(",") if name.strip())
@@ -87,7 +96,14 @@ def _optimize(source: str, data: Path, options: Options) -> None:
             stack.enter_context(dspy.context(lm=named_model(options.model)))
         elif dspy.settings.lm is None:
             raise InputError(f"No model is named: give -m, or call dspy.configure in {source.rpartition(':')[0]}.")
-        compile_program(program, metric, parts, options)
+        stack.enter_context(spending(Budget(prices=prices)))
+        try:
+            compile_program(program, metric, parts, options)
+        except UnknownPriceError as error:
+            raise InputError(
+                f"The price of {error.model!r} is not known, so --max-cost could not be held; give it with "
+                f"--price {error.model}=IN/OUT, in US dollars per million prompt and completion tokens"
+            ) from error
 
 
 def _check_applicable(options: Options) -> None:

@@ -52,6 +52,11 @@ class Reader(dspy.Module):
     def forward(self, question):
         return self.reader(question=question)
 
+class Brief(Reader):
+    def __init__(self):
+        super().__init__()
+        self.reader.set_lm(ScriptedLM(lambda request: turn("SUBMIT(answer='right')"), max_tokens=6))
+
 class Interrupted(Reader):
     """Somebody presses Ctrl-C in the third run."""
     def forward(self, question):
@@ -144,10 +149,30 @@ def test_bootstrap_says_what_it_took_and_what_it_reached(folder: Path) -> None:
     assert "Validation score: 0.5 over 3 examples." in result.stderr
 
 
-def test_bootstrap_keeps_to_the_money_it_is_given(folder: Path) -> None:
-    result = _optimize(folder, *_BOOTSTRAP, "--max-cost", "0.0001", program="Reader")
+@pytest.mark.parametrize("optimizer", ["gepa", "bootstrap"])
+def test_money_can_be_limited_once_prices_are_given(folder: Path, optimizer: str) -> None:
+    options = ["--metric", "exact", "--optimizer", optimizer, "--threads", "1", "--max-cost", "0.2"]
+    result = _optimize(folder, *options, program="Brief")
     assert result.exit_code == 2, result.stderr
-    assert "The price of 'scripted/model' is not known" in result.stderr
+    told = " ".join(result.stderr.split())
+    assert "The price of 'scripted/model' is not known, so --max-cost could not be held" in told
+    assert "--price scripted/model=IN/OUT" in told
+    result = _optimize(folder, *options, "--price", "scripted/model=0/1000.5", program="Brief")
+    assert result.exit_code == 0, result.stderr
+    found = read_saved(folder / "out.json").provenance
+    assert found is not None
+    assert found.cost_usd is not None
+    assert 0 < found.cost_usd <= 0.2
+
+
+def test_bootstrap_keeps_to_the_money_it_is_given(folder: Path) -> None:
+    priced = [*_BOOTSTRAP, "--price", "scripted/model=0/1000", "--max-cost", "0.02", "--threads", "1"]
+    result = _optimize(folder, *priced, program="Brief")
+    assert result.exit_code == 0, result.stderr
+    found = read_saved(folder / "out.json").provenance
+    assert found is not None
+    assert found.cost_usd == pytest.approx(0.01)
+    assert found.runs == 3, "the third could not be paid, since a part is kept for answers"
 
 
 def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +194,7 @@ def test_a_report_that_fails_is_a_note_and_the_rest_is_done(folder: Path, monkey
         (["--metric", "metric"], "broken", "cannot be made (RuntimeError: no program today)"),
         (["--metric", "number"], "Program", "cannot be called"),
         (["--metric", "missing.py:metric"], "Program", "there is no such file"),
+        (["--metric", "exact", "--price", "model=5"], "Program", "--price model=5 is no price; write MODEL=IN/OUT"),
         (["--metric", "exact", "--save", "out.txt"], "Program", "must end in .json"),
         (
             [
