@@ -125,3 +125,45 @@ def test_a_state_that_dspys_own_predictor_fails_with_is_one_sentence(tmp_path: P
     path.write_text(json.dumps(found))
     with pytest.raises(InputError, match=r"does not fit the program .KeyError: 'signature'"):
         load_compiled(_Outer(), path)
+
+
+def test_no_credential_of_an_lm_is_saved_and_the_rest_of_it_is(tmp_path: Path) -> None:
+    path, outer = tmp_path / "out.json", _Outer()
+    outer.check.lm = dspy.LM(
+        "openai/x",
+        api_key="HIDDEN-0",
+        max_tokens=300,
+        temperature=0.5,
+        extra_headers={
+            "Authorization": "Bearer HIDDEN-1",
+            "X-Api-Key": "HIDDEN-2",
+            "X-Team": "red",
+            "X": "Bearer HIDDEN-3",
+        },
+        extra_body={"a": [{"client_secret": "HIDDEN-4", "effort": "low"}, "sk-HIDDEN5HIDDEN"]},
+        aws_session_token="HIDDEN-6",
+        aws_access_key_id="HIDDEN-7",
+        proxy="https://ann:HIDDEN-8@proxy.example",
+    )
+    save_compiled(outer, path, PROVENANCE)
+    assert "HIDDEN" not in path.read_text()
+    assert outer.check.lm.kwargs["extra_headers"]["Authorization"] == "Bearer HIDDEN-1"
+    other = _Outer()
+    load_compiled(other, path)
+    kwargs = other.check.lm.kwargs
+    assert (kwargs["max_tokens"], kwargs["temperature"]) == (300, 0.5)
+    assert kwargs["extra_headers"] == {"X-Team": "red"}
+    assert kwargs["extra_body"] == {"a": [{"effort": "low"}]}
+
+
+def test_a_single_predictors_lm_is_saved_without_its_credentials(tmp_path: Path) -> None:
+    path, program = tmp_path / "out.json", dspy.Predict("key -> token")
+    program.demos = [dspy.Example(key="5", token="Bearer of news")]
+    program.lm = dspy.LM("openai/x", extra_headers={"Authorization": "Bearer HIDDEN"})
+    save_compiled(program, path, PROVENANCE)
+    assert "HIDDEN" not in path.read_text()
+    assert read_saved(path).state["self"]["demos"] == [{"key": "5", "token": "Bearer of news"}]
+    outer: Any = dspy.Module()
+    outer.lm = program
+    save_compiled(outer, path, PROVENANCE)
+    assert read_saved(path).state["lm"]["demos"] == [{"key": "5", "token": "Bearer of news"}]
