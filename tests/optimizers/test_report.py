@@ -116,12 +116,12 @@ def test_a_rewritten_text_is_compared_by_whole_lines(monkeypatch: pytest.MonkeyP
         "\n".join(f"- {word} {number}: look at the record {number} & count" for number in range(200))
         for word in ("item", "point")
     )
-    compared: list[type] = []
+    compared: list[float] = []
     ratio = difflib.SequenceMatcher.ratio
 
     def counted(matcher: difflib.SequenceMatcher[Any]) -> float:
-        compared.append(type(matcher.a))
-        return ratio(matcher)
+        compared.append(ratio(matcher))
+        return compared[-1]
 
     monkeypatch.setattr(difflib.SequenceMatcher, "ratio", counted)
     first, better = _compilation().candidates
