@@ -15,7 +15,7 @@ import dspy
 from dspy.clients.model_metadata import model_info, rate
 
 from rlm_module.budget import Budget
-from rlm_module.errors import InputError
+from rlm_module.errors import UnknownPriceError
 from rlm_module.events import Role, Usage
 from rlm_module.host.subcalls import model_name
 from rlm_module.lms.ledger import Need
@@ -79,16 +79,17 @@ def check_priced(lms: Mapping[str, Any], budget: Budget) -> None:
     """Refuses a budget of money that could not be held.
 
     Raises:
-        InputError: If the price of an LM is not known.
+        UnknownPriceError: If the price of an LM is not known.
     """
     if budget.cost_usd is None:
         return
     for lm in lms.values():
         if lm is not None and price_of(lm, budget) is None:
             name = model_name(lm)
-            raise InputError(
+            raise UnknownPriceError(
                 f"The price of {name!r} is not known, so cost_usd could not be held; give it as "
-                f"Budget(prices={{{name!r}: (dollars per million prompt tokens, per million completion tokens)}})."
+                f"Budget(prices={{{name!r}: (dollars per million prompt tokens, per million completion tokens)}}).",
+                name,
             )
 
 
