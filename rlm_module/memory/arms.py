@@ -15,6 +15,7 @@ import dspy
 
 from rlm_module import RLM, Budget, Run, spending
 from rlm_module.errors import FatalError, InputError
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
 from rlm_module.memory.histories import as_history
@@ -95,7 +96,7 @@ class PromptArm(StoreArm):
 
     def __init__(self, store: MemoryStore, user: str) -> None:
         super().__init__(store, user)
-        self.answer: Any = dspy.Predict(AnswerFromTurns)
+        self.answer: Any = MemoryPredict(AnswerFromTurns)
 
     @abstractmethod
     def chosen(self, memory: UserMemory, question: str) -> list[Turn]:

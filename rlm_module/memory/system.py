@@ -13,6 +13,7 @@ from rlm_module import RLM, Budget, Spent, spending
 from rlm_module.errors import FatalError, InputError, LimitReached
 from rlm_module.memory import tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
 from rlm_module.memory.inquiry import Inquiry
@@ -126,8 +127,8 @@ class MemorySystem(dspy.Module):
             interpreter_factory=interpreter_factory,
         )
         self.answer.generate_action.signature = act_signature(MemoryQA, *strategy)
-        self.read: Any = dspy.Predict(ReadSession)
-        self.check: Any = dspy.Predict(CheckAnswer)
+        self.read: Any = MemoryPredict(ReadSession)
+        self.check: Any = MemoryPredict(CheckAnswer)
 
     @property
     def store(self) -> MemoryStore:
