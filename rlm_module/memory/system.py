@@ -22,7 +22,7 @@ from rlm_module.memory.prediction import MemoryPrediction, abstained, after_fail
 from rlm_module.memory.reading import Reader, ReadSession, lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
-from rlm_module.memory.support import CheckAnswer, is_supported, later_turns
+from rlm_module.memory.support import Answered, CheckAnswer, is_supported, later_turns
 from rlm_module.signatures import act_signature
 
 
@@ -244,7 +244,7 @@ class MemorySystem(dspy.Module):
             return abstained("budget", "Nothing is left of the budget to check the answer with.", run)
         except dspy.AdapterParseError:
             return abstained("unsupported", "The check of the answer could not be read.", run)
-        if not is_supported(verdict, answer, turns):
+        if not is_supported(verdict, Answered(question=question, as_of=inquiry.as_of, answer=answer, turns=turns)):
             return abstained("unsupported", "The turns cited do not bear the answer out.", run)
         return answered(answer, turns, run)
 
