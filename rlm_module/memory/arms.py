@@ -21,7 +21,7 @@ from rlm_module.memory.found import IngestReport
 from rlm_module.memory.histories import as_history
 from rlm_module.memory.observing import Observer
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
-from rlm_module.memory.reading import lines_of, shown, told
+from rlm_module.memory.reading import TURN_CHARS, lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
@@ -106,7 +106,9 @@ class PromptArm(StoreArm):
         turns = yield Ask(self.chosen, {"memory": memory, "question": question})
         if not turns:
             return abstained("no_evidence")
-        found = yield Ask(self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns)})
+        found = yield Ask(
+            self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns, about=question)}
+        )
         return _predicted(found.answer, found.evidence, turns)
 
 
@@ -127,13 +129,17 @@ class FullHistory(PromptArm):
         turns = [turn for session in _sessions(memory) for turn in session.turns]
         if self.window_tokens is None:
             return turns
-        left, kept = self.window_tokens * _CHARS_PER_TOKEN, 0
+        window = left = self.window_tokens * _CHARS_PER_TOKEN
+        kept: list[Turn] = []
         for turn in reversed(turns):
-            left -= len(turn.text) + _LINE_CHARS
+            length = min(len(turn.text), TURN_CHARS) + _LINE_CHARS
+            if length > window:  # not even alone
+                continue
+            left -= length
             if left < 0:
                 break
-            kept += 1
-        return turns[len(turns) - kept :]
+            kept.append(turn)
+        return kept[::-1]
 
 
 class Search(PromptArm):

@@ -16,10 +16,13 @@ import dspy
 from rlm_module import SubcallError, charged
 from rlm_module.errors import InputError, LimitReached, describe
 from rlm_module.memory.data import Session, Turn
+from rlm_module.memory.excerpts import excerpt
 from rlm_module.memory.inquiry import Inquiry
 
 READ_CHARS = 200_000
 """How much of a session one call reads."""
+TURN_CHARS = 20_000
+"""How much of a turn is shown with others."""
 _MAX_IDS = 200
 
 
@@ -153,10 +156,10 @@ def turn_lines(turn: Turn, chars: int) -> Iterator[str]:
         )
 
 
-def lines_of(turns: Iterable[Turn], chars: int = 20_000) -> str:
-    """Turns as JSON lines, the middle of long ones left out."""
+def lines_of(turns: Iterable[Turn], chars: int = TURN_CHARS, *, about: str = "") -> str:
+    """Turns as JSON lines, of long ones what stands around the words that they are shown for."""
     return "\n".join(
-        as_data({"id": turn.id, "role": turn.role, "at": shown(turn.ts), "text": _cut(turn.text, chars)})
+        as_data({"id": turn.id, "role": turn.role, "at": shown(turn.ts), "text": excerpt(turn.text, chars, about)})
         for turn in turns
     )
 
@@ -176,9 +179,3 @@ def told(answer: str | None) -> str | None:
 def shown(moment: dt.datetime) -> str:
     """A time for a reader, with its weekday."""
     return f"{moment:%a} {moment.isoformat(' ', 'minutes')}"
-
-
-def _cut(text: str, chars: int) -> str:
-    if len(text) <= chars:
-        return text
-    return f"{text[: chars // 2]} [{len(text) - chars:,} characters left out] {text[len(text) - chars // 2 :]}"

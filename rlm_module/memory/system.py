@@ -231,12 +231,13 @@ class MemorySystem(dspy.Module):
             return abstained("budget" if is_cut_short else "no_evidence", run=run)
         later = yield Ask(later_turns, {"inquiry": inquiry, "question": question, "answer": answer, "turns": turns})
         own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
+        matter = f"{question[:2_000]} {answer[:2_000]}"
         inputs = {
             "question": question,
             "as_of": shown(inquiry.as_of),
             "answer": answer,
-            "turns": lines_of(turns),
-            "later": lines_of(later, 2_000),
+            "turns": lines_of(turns, about=matter),
+            "later": lines_of(later, 2_000, about=matter),
         }
         try:
             verdict = yield Ask(self.check, inputs if own is None else {**inputs, "lm": spent.lm(own)})
