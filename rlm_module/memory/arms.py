@@ -237,7 +237,7 @@ def _predicted(
     """An answer with those of its turns that were shown."""
     by_id = {turn.id: turn for turn in turns}
     cited = [by_id[name] for name in dict.fromkeys(evidence or ()) if name in by_id]
-    if (text := told(answer)) is None:
+    if (text := told(answer, cited)) is None:
         is_cut_short = run is not None and run.termination_reason.startswith("budget")
         return abstained("budget" if is_cut_short else "no_evidence", "", run)
     return answered(text, cited, run)

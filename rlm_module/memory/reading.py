@@ -6,9 +6,10 @@ import contextvars
 import datetime as dt
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, ClassVar
 
 import dspy
@@ -113,9 +114,10 @@ class Reader:
         parts = [self._part(lines, question) for lines in windows(session.turns, READ_CHARS)]
         inquiry.note(turn.id for turn in session.turns)
         known = {turn.id for turn in session.turns}
-        named = dict.fromkeys(turn for part in parts for turn in part.turns or () if turn in known)
-        answers = [answer for part in parts if (answer := told(part.answer)) is not None]
-        return Reading(session.id, session.started_at, "\n".join(answers) or None, tuple(named))
+        named = [[turn for turn in part.turns or () if turn in known] for part in parts]
+        told_by = (told(part.answer, turns) for part, turns in zip(parts, named, strict=True))
+        answer = "\n".join(text for text in told_by if text is not None) or None
+        return Reading(session.id, session.started_at, answer, tuple(dict.fromkeys(chain.from_iterable(named))))
 
     def _part(self, lines: str, question: str) -> Any:
         with self._gate, dspy.context(send_stream=None):
@@ -170,10 +172,19 @@ def as_data(value: Any) -> str:
     return text.replace("<<CUSTOM-TYPE", "\\u003c<CUSTOM-TYPE").replace("[[ ##", "\\u005b[ ##")
 
 
-def told(answer: str | None) -> str | None:
-    """An answer, if it is one: adapters leave a model's "None" as a word where a field may be text."""
+def told(answer: str | None, turns: Collection[Any]) -> str | None:
+    """An answer, if it is one.
+
+    Adapters leave a model's None as the word where a field may be text; with turns it is the answer to "Which
+    allergies do I have?".
+
+    Args:
+        answer: As the model gave it.
+        turns: What it cites.
+    """
     text = (answer or "").strip()
-    return text if text.strip(".").casefold() not in ("", "none", "null") else None
+    is_none = text.strip(".").casefold() in ("none", "null") and not turns
+    return None if is_none or not text else text
 
 
 def shown(moment: dt.datetime) -> str:

@@ -287,4 +287,5 @@ def _cited(inquiry: Inquiry, found: Any) -> tuple[str | None, list[Turn]]:
         turns = {turn.id: turn for turn in inquiry.turns(claim.turn for claim in found.answer)}
         newest = settled(found.answer, turns)
         return (None, []) if newest is None else (newest[0], [turns[name] for name in newest[1]])
-    return told(found.answer), inquiry.turns(found.evidence)
+    turns = inquiry.turns(found.evidence)
+    return told(found.answer, turns), turns

@@ -145,6 +145,14 @@ def test_delegated_sessions_are_read_and_charged_to_the_run(store: SqliteStore) 
     assert prediction.usage.total.calls == 6
 
 
+def test_a_reading_may_be_the_word_none(store: SqliteStore) -> None:
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        return fields(answer="None", turns=f'["{turns[0]["id"]}"]' if "Oslo" in turns[0]["text"] else '["made-up.0"]')
+
+    cell = "print([r.answer for r in map_sessions([s.id for s in list_sessions().sessions], 'Which allergies?')])"
+    assert _printed(store, cell, reader=read) == ["[None, 'None', None]"]
+
+
 @pytest.mark.parametrize(
     "call", ["map_sessions(ids, 'Which town?')", "[ask_session(name, 'Which town?') for name in ids]"]
 )
