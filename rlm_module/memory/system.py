@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 
 from rlm_module import RLM, Budget, Spent, spending
-from rlm_module.errors import FatalError, InputError, LimitReached
+from rlm_module.errors import FatalError, InputError, LimitReached, describe
 from rlm_module.memory import tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
 from rlm_module.memory.asking import MemoryPredict
@@ -197,7 +197,8 @@ class MemorySystem(dspy.Module):
 
         Raises:
             InputError: If the question is empty, the time names no zone, or nobody is named.
-            FatalError: If the run failed before it found anything.
+            FatalError: If the run failed before it found anything, or its answer could not be checked; `partial` is the
+                run, with the answer among its `outputs`.
         """
         return drive(self._steps(question, as_of, user))
 
@@ -245,6 +246,8 @@ class MemorySystem(dspy.Module):
             return abstained("budget", "Nothing is left of the budget to check the answer with.", run)
         except dspy.AdapterParseError:
             return abstained("unsupported", "The check of the answer could not be read.", run)
+        except dspy.LMError as error:  # whether it follows is not known, and the run is paid for
+            raise FatalError(f"The answer could not be checked: {describe(error)[:1_000]}", run) from error
         if not is_supported(verdict, Answered(question=question, as_of=inquiry.as_of, answer=answer, turns=turns)):
             return abstained("unsupported", "The turns cited do not bear the answer out.", run)
         return answered(answer, turns, run)

@@ -129,6 +129,23 @@ def test_an_lm_that_is_down_is_an_error(store: SqliteStore) -> None:
         MemorySystem(store, "ann")(question="Which bicycle?", as_of=AS_OF)
 
 
+def test_a_check_whose_lm_is_down_does_not_lose_what_was_found(store: SqliteStore) -> None:
+    with pytest.raises(FatalError, match=r"^The answer could not be checked: .*down") as caught:
+        _ask(store, BIKE.format(answer="A red Cube"), check=dspy.LMServerError("down"))
+    assert caught.value.partial.outputs["answer"] == "A red Cube"
+
+
+@pytest.mark.parametrize("answer", ["None", "none."])
+def test_the_word_none_is_an_answer_where_turns_bear_it_out(store: SqliteStore, answer: str) -> None:
+    assert _ask(store, BIKE.format(answer=answer), question="Which allergies?").answer == answer
+
+
+@pytest.mark.parametrize("answer", [None, "", "  "])
+def test_no_words_are_no_answer(store: SqliteStore, answer: str | None) -> None:
+    prediction = _ask(store, BIKE.format(answer=answer))
+    assert (prediction.answer, prediction.reason) == (None, "no_evidence")
+
+
 CLAIM = (
     "towns = ('Oslo', 'Bergen', 'Rome', 'Paris')\n"
     "hits = search({query!r}, role='user')\n"
