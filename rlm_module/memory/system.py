@@ -229,7 +229,12 @@ class MemorySystem(dspy.Module):
         answer, turns = yield Ask(_cited, {"inquiry": inquiry, "found": found})
         if answer is None or not turns:
             is_cut_short = run.termination_reason.startswith("budget")
-            return abstained("budget" if is_cut_short else "no_evidence", run=run)
+            note = (
+                ""
+                if run.termination_reason == "submitted"
+                else "The run submitted nothing, and no answer was drawn up."
+            )
+            return abstained("budget" if is_cut_short else "no_evidence", note, run)
         later = yield Ask(later_turns, {"inquiry": inquiry, "question": question, "answer": answer, "turns": turns})
         own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
         matter = f"{question[:2_000]} {answer[:2_000]}"
