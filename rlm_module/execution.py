@@ -200,7 +200,9 @@ class Execution:
     def _boot(self, session: Session) -> None:
         functions = tuple(function.host_function for function in self._calls.functions.values())
         seed = int(self._tree.journal.run_id[:12], 16) + self._node.number
-        setup = Setup(functions, tuple(self._plan.task.output_fields), seed, ahead=self._plan.concurrency)
+        outputs = self._plan.task.output_fields
+        optional = frozenset(name for name, field in outputs.items() if not field.is_required())
+        setup = Setup(functions, tuple(outputs), seed, self._plan.concurrency, optional)
         session.start(setup, self._calls).result()
         if isinstance(self._state.agents, ForeignAgents):
             # An interpreter of another kind may not be able to hold them, which it has to show now.

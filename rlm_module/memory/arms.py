@@ -15,12 +15,13 @@ import dspy
 
 from rlm_module import RLM, Budget, Run, spending
 from rlm_module.errors import FatalError, InputError
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
 from rlm_module.memory.histories import as_history
 from rlm_module.memory.observing import Observer
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
-from rlm_module.memory.reading import lines_of, shown, told
+from rlm_module.memory.reading import TURN_CHARS, lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
@@ -95,7 +96,7 @@ class PromptArm(StoreArm):
 
     def __init__(self, store: MemoryStore, user: str) -> None:
         super().__init__(store, user)
-        self.answer: Any = dspy.Predict(AnswerFromTurns)
+        self.answer: Any = MemoryPredict(AnswerFromTurns)
 
     @abstractmethod
     def chosen(self, memory: UserMemory, question: str) -> list[Turn]:
@@ -105,7 +106,9 @@ class PromptArm(StoreArm):
         turns = yield Ask(self.chosen, {"memory": memory, "question": question})
         if not turns:
             return abstained("no_evidence")
-        found = yield Ask(self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns)})
+        found = yield Ask(
+            self.answer, {"question": question, "as_of": shown(as_of), "turns": lines_of(turns, about=question)}
+        )
         return _predicted(found.answer, found.evidence, turns)
 
 
@@ -126,13 +129,17 @@ class FullHistory(PromptArm):
         turns = [turn for session in _sessions(memory) for turn in session.turns]
         if self.window_tokens is None:
             return turns
-        left, kept = self.window_tokens * _CHARS_PER_TOKEN, 0
+        window = left = self.window_tokens * _CHARS_PER_TOKEN
+        kept: list[Turn] = []
         for turn in reversed(turns):
-            left -= len(turn.text) + _LINE_CHARS
+            length = min(len(turn.text), TURN_CHARS) + _LINE_CHARS
+            if length > window:  # not even alone
+                continue
+            left -= length
             if left < 0:
                 break
-            kept += 1
-        return turns[len(turns) - kept :]
+            kept.append(turn)
+        return kept[::-1]
 
 
 class Search(PromptArm):
@@ -230,7 +237,7 @@ def _predicted(
     """An answer with those of its turns that were shown."""
     by_id = {turn.id: turn for turn in turns}
     cited = [by_id[name] for name in dict.fromkeys(evidence or ()) if name in by_id]
-    if (text := told(answer)) is None:
+    if (text := told(answer, cited)) is None:
         is_cut_short = run is not None and run.termination_reason.startswith("budget")
         return abstained("budget" if is_cut_short else "no_evidence", "", run)
     return answered(text, cited, run)

@@ -6,9 +6,10 @@ import contextvars
 import datetime as dt
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, ClassVar
 
 import dspy
@@ -16,10 +17,13 @@ import dspy
 from rlm_module import SubcallError, charged
 from rlm_module.errors import InputError, LimitReached, describe
 from rlm_module.memory.data import Session, Turn
+from rlm_module.memory.excerpts import excerpt
 from rlm_module.memory.inquiry import Inquiry
 
 READ_CHARS = 200_000
 """How much of a session one call reads."""
+TURN_CHARS = 20_000
+"""How much of a turn is shown with others."""
 _MAX_IDS = 200
 
 
@@ -110,9 +114,10 @@ class Reader:
         parts = [self._part(lines, question) for lines in windows(session.turns, READ_CHARS)]
         inquiry.note(turn.id for turn in session.turns)
         known = {turn.id for turn in session.turns}
-        named = dict.fromkeys(turn for part in parts for turn in part.turns or () if turn in known)
-        answers = [answer for part in parts if (answer := told(part.answer)) is not None]
-        return Reading(session.id, session.started_at, "\n".join(answers) or None, tuple(named))
+        named = [[turn for turn in part.turns or () if turn in known] for part in parts]
+        told_by = (told(part.answer, turns) for part, turns in zip(parts, named, strict=True))
+        answer = "\n".join(text for text in told_by if text is not None) or None
+        return Reading(session.id, session.started_at, answer, tuple(dict.fromkeys(chain.from_iterable(named))))
 
     def _part(self, lines: str, question: str) -> Any:
         with self._gate, dspy.context(send_stream=None):
@@ -153,10 +158,10 @@ def turn_lines(turn: Turn, chars: int) -> Iterator[str]:
         )
 
 
-def lines_of(turns: Iterable[Turn], chars: int = 20_000) -> str:
-    """Turns as JSON lines, the middle of long ones left out."""
+def lines_of(turns: Iterable[Turn], chars: int = TURN_CHARS, *, about: str = "") -> str:
+    """Turns as JSON lines, of long ones what stands around the words that they are shown for."""
     return "\n".join(
-        as_data({"id": turn.id, "role": turn.role, "at": shown(turn.ts), "text": _cut(turn.text, chars)})
+        as_data({"id": turn.id, "role": turn.role, "at": shown(turn.ts), "text": excerpt(turn.text, chars, about)})
         for turn in turns
     )
 
@@ -167,18 +172,21 @@ def as_data(value: Any) -> str:
     return text.replace("<<CUSTOM-TYPE", "\\u003c<CUSTOM-TYPE").replace("[[ ##", "\\u005b[ ##")
 
 
-def told(answer: str | None) -> str | None:
-    """An answer, if it is one: adapters leave a model's "None" as a word where a field may be text."""
+def told(answer: str | None, turns: Collection[Any]) -> str | None:
+    """An answer, if it is one.
+
+    Adapters leave a model's None as the word where a field may be text; with turns it is the answer to "Which
+    allergies do I have?".
+
+    Args:
+        answer: As the model gave it.
+        turns: What it cites.
+    """
     text = (answer or "").strip()
-    return text if text.strip(".").casefold() not in ("", "none", "null") else None
+    is_none = text.strip(".").casefold() in ("none", "null") and not turns
+    return None if is_none or not text else text
 
 
 def shown(moment: dt.datetime) -> str:
     """A time for a reader, with its weekday."""
     return f"{moment:%a} {moment.isoformat(' ', 'minutes')}"
-
-
-def _cut(text: str, chars: int) -> str:
-    if len(text) <= chars:
-        return text
-    return f"{text[: chars // 2]} [{len(text) - chars:,} characters left out] {text[len(text) - chars // 2 :]}"

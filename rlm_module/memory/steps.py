@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
@@ -30,21 +31,22 @@ Steps: TypeAlias = "Generator[Ask, Any, T]"
 def drive(steps: Steps[T]) -> T:
     """Calls what the steps want, until they end."""
     reply = _Reply()
-    while True:
-        try:
-            step = reply.give(steps)
-        except StopIteration as end:
-            return end.value
-        try:
-            reply = _Reply(step.module(**step.inputs))
-        except Exception as error:
-            reply = _Reply(error=error)
+    with closing(steps):  # whatever ends it, Ctrl-C too, leaves what they have open
+        while True:
+            try:
+                step = reply.give(steps)
+            except StopIteration as end:
+                return end.value
+            try:
+                reply = _Reply(step.module(**step.inputs))
+            except Exception as error:
+                reply = _Reply(error=error)
 
 
 async def adrive(steps: Steps[T]) -> T:
     """Does the same without blocking the event loop: what cannot be awaited is called on a thread."""
     reply = _Reply()
-    try:
+    with closing(steps):
         while True:
             try:
                 step = reply.give(steps)
@@ -55,8 +57,6 @@ async def adrive(steps: Steps[T]) -> T:
                 reply = _Reply(await call(**step.inputs))
             except Exception as error:
                 reply = _Reply(error=error)
-    finally:
-        steps.close()  # a task that is cancelled leaves what they have open
 
 
 @dataclass(frozen=True, slots=True)

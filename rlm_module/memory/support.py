@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import dspy
@@ -13,20 +14,13 @@ import pydantic
 from rlm_module.memory.data import Turn
 from rlm_module.memory.dates import Unit, date_diff
 from rlm_module.memory.inquiry import Inquiry
+from rlm_module.memory.numbers import amounts, figures
+from rlm_module.memory.telling import tells_of
 
 Kind: TypeAlias = Literal["statement", "preference", "count", "sum", "duration"]
 _LATER_TURNS = 5
-_WORDS: tuple[str, ...] = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
-_VALUES = {word: float(value) for value, word in enumerate(_WORDS)} | {
-    "none": 0.0, "never": 0.0, "no": 0.0, "once": 1.0, "a": 1.0, "an": 1.0, "twice": 2.0, "couple": 2.0,
-    "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0,
-    "half": 0.5,
-}  # fmt: skip
-_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?|[a-z]+")
 _UNIT = re.compile(r"\b(minute|hour|day|week|month|year)s?\b")
+_ASKED_UNIT = re.compile(r"\bhow many (?:\w+ )?(minute|hour|day|week|month|year)s?\b")
 
 
 class Item(pydantic.BaseModel):
@@ -60,22 +54,40 @@ class CheckAnswer(dspy.Signature):
     counted: list[Item] = dspy.OutputField(
         desc="Of a count, each thing once; of a sum, each amount; else empty", default=[]
     )
-    dates: list[dt.date] = dspy.OutputField(desc="Of a duration, its two dates; else empty", default=[])
+    dates: list[dt.date] = dspy.OutputField(
+        desc="Of a duration, its two dates: days that the turns tell of, or the day of the question; else empty",
+        default=[],
+    )
 
 
-def is_supported(verdict: Any, answer: str, turns: Sequence[Turn]) -> bool:
-    """Whether a verdict bears the answer out, its figures included.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An answer with what it is checked against.
+
+    Args:
+        question: What was asked.
+        as_of: When.
+        answer: What was answered.
+        turns: The turns cited for it.
+    """
+
+    question: str
+    as_of: dt.datetime
+    answer: str
+    turns: Sequence[Turn]
+
+
+def is_supported(verdict: Any, answered: Answered) -> bool:
+    """Whether a verdict bears an answer out, its figures included.
 
     Args:
         verdict: The outputs of `CheckAnswer`.
-        answer: What was answered.
-        turns: The turns cited.
+        answered: The answer.
     """
     if verdict.follows is not True:
         return False
     check = _CHECKS.get(verdict.kind)
-    texts = {turn.id: turn.text for turn in turns}
-    return check is None or check(verdict, answer, texts)
+    return check is None or check(verdict, answered)
 
 
 def later_turns(inquiry: Inquiry, question: str, answer: str, turns: Sequence[Turn]) -> list[Turn]:
@@ -86,49 +98,56 @@ def later_turns(inquiry: Inquiry, question: str, answer: str, turns: Sequence[Tu
     return [hit.turn for hit in hits if hit.turn.ts > newest and hit.turn.id not in cited][:_LATER_TURNS]
 
 
-def figures(text: str) -> list[float]:
-    """The numbers in a text, in digits and in words."""
-    found: list[float] = []
-    for word in _FIGURE.findall(text.lower()):
-        if word[0].isdigit():
-            found.append(float(word.replace(",", "")))
-        elif word in _VALUES:
-            found.append(_VALUES[word])
-    return found
-
-
-def _counts(verdict: Any, answer: str, texts: Mapping[str, str]) -> bool:
+def _counts(verdict: Any, answered: Answered) -> bool:
     things = {" ".join(item.what.casefold().split()) for item in verdict.counted}
-    return _cited(verdict.counted, texts) and float(len(things)) in figures(answer)
+    is_cited = all(item.turn in _texts(answered) for item in verdict.counted)
+    return is_cited and float(len(things)) in figures(answered.answer)
 
 
-def _adds_up(verdict: Any, answer: str, texts: Mapping[str, str]) -> bool:
-    if not verdict.counted or not _cited(verdict.counted, texts):
-        return False
-    if any(item.amount not in figures(texts[item.turn]) for item in verdict.counted):
+def _adds_up(verdict: Any, answered: Answered) -> bool:
+    texts = _texts(answered)
+    if not verdict.counted or any(item.amount not in amounts(texts.get(item.turn, "")) for item in verdict.counted):
         return False
     total = sum(item.amount for item in verdict.counted)
-    return any(abs(total - figure) < 0.005 for figure in figures(answer))
+    return any(abs(total - figure) < 0.005 for figure in figures(answered.answer))
 
 
-def _lasts(verdict: Any, answer: str, texts: Mapping[str, str]) -> bool:
-    """Whether the dates are as far apart as the answer says: whole units, the one that has begun counted or not."""
-    units = [f"{name}s" for name in _UNIT.findall(answer.lower())]
-    if len(verdict.dates) != 2 or not units:
+def _lasts(verdict: Any, answered: Answered) -> bool:
+    """Whether the dates are as far apart as the answer says: whole units, the one that has begun counted or not.
+
+    Each is the day of the question, or one that a cited turn tells of.
+    """
+    units = _units(answered)
+    if len(verdict.dates) != 2 or not units or not all(_is_told(day, answered) for day in verdict.dates):
         return False
     first, last = (dt.datetime.combine(day, dt.time(), dt.UTC) for day in sorted(verdict.dates))
-    return any(_is_near(figure, date_diff(first, last, unit), unit) for unit in units for figure in figures(answer))
+    found = figures(answered.answer)
+    return any(_is_near(figure, date_diff(first, last, unit), unit) for unit in units for figure in found)
+
+
+def _units(answered: Answered) -> list[str]:
+    """The units that a duration may be in: those of the answer, else those that were asked for."""
+    asked = answered.question.lower()
+    names = _UNIT.findall(answered.answer.lower()) or _ASKED_UNIT.findall(asked) or _UNIT.findall(asked)
+    if not names and re.search(r"\bhow old\b", asked):
+        return ["years"]
+    return [f"{name}s" for name in names]
+
+
+def _is_told(day: dt.date, answered: Answered) -> bool:
+    is_asked = day in (answered.as_of.date(), answered.as_of.astimezone(dt.UTC).date())
+    return is_asked or any(tells_of(turn, day) for turn in answered.turns)
 
 
 def _is_near(figure: float, exact: float, unit: Unit | str) -> bool:
     return figure == exact if unit in ("days", "hours", "minutes") else abs(figure - exact) < 1
 
 
-def _cited(items: Sequence[Item], turn_ids: Collection[str]) -> bool:
-    return all(item.turn in turn_ids for item in items)
+def _texts(answered: Answered) -> dict[str, str]:
+    return {turn.id: turn.text for turn in answered.turns}
 
 
-_CHECKS: Mapping[str, Callable[[Any, str, Mapping[str, str]], bool]] = {
+_CHECKS: Mapping[str, Callable[[Any, Answered], bool]] = {
     "count": _counts,
     "sum": _adds_up,
     "duration": _lasts,

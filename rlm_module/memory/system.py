@@ -10,9 +10,10 @@ from typing import Any
 import dspy
 
 from rlm_module import RLM, Budget, Spent, spending
-from rlm_module.errors import FatalError, InputError, LimitReached
+from rlm_module.errors import FatalError, InputError, LimitReached, describe
 from rlm_module.memory import tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import IngestReport
 from rlm_module.memory.inquiry import Inquiry
@@ -21,7 +22,7 @@ from rlm_module.memory.prediction import MemoryPrediction, abstained, after_fail
 from rlm_module.memory.reading import Reader, ReadSession, lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps, adrive, drive
 from rlm_module.memory.store import MemoryStore, UserMemory
-from rlm_module.memory.support import CheckAnswer, is_supported, later_turns
+from rlm_module.memory.support import Answered, CheckAnswer, is_supported, later_turns
 from rlm_module.signatures import act_signature
 
 
@@ -126,8 +127,8 @@ class MemorySystem(dspy.Module):
             interpreter_factory=interpreter_factory,
         )
         self.answer.generate_action.signature = act_signature(MemoryQA, *strategy)
-        self.read: Any = dspy.Predict(ReadSession)
-        self.check: Any = dspy.Predict(CheckAnswer)
+        self.read: Any = MemoryPredict(ReadSession)
+        self.check: Any = MemoryPredict(CheckAnswer)
 
     @property
     def store(self) -> MemoryStore:
@@ -196,7 +197,8 @@ class MemorySystem(dspy.Module):
 
         Raises:
             InputError: If the question is empty, the time names no zone, or nobody is named.
-            FatalError: If the run failed before it found anything.
+            FatalError: If the run failed before it found anything, or its answer could not be checked; `partial` is the
+                run, with the answer among its `outputs`.
         """
         return drive(self._steps(question, as_of, user))
 
@@ -227,15 +229,21 @@ class MemorySystem(dspy.Module):
         answer, turns = yield Ask(_cited, {"inquiry": inquiry, "found": found})
         if answer is None or not turns:
             is_cut_short = run.termination_reason.startswith("budget")
-            return abstained("budget" if is_cut_short else "no_evidence", run=run)
+            note = (
+                ""
+                if run.termination_reason == "submitted"
+                else "The run submitted nothing, and no answer was drawn up."
+            )
+            return abstained("budget" if is_cut_short else "no_evidence", note, run)
         later = yield Ask(later_turns, {"inquiry": inquiry, "question": question, "answer": answer, "turns": turns})
         own = getattr(self.check, "lm", None) or getattr(self.answer.generate_action, "lm", None)
+        matter = f"{question[:2_000]} {answer[:2_000]}"
         inputs = {
             "question": question,
             "as_of": shown(inquiry.as_of),
             "answer": answer,
-            "turns": lines_of(turns),
-            "later": lines_of(later, 2_000),
+            "turns": lines_of(turns, about=matter),
+            "later": lines_of(later, 2_000, about=matter),
         }
         try:
             verdict = yield Ask(self.check, inputs if own is None else {**inputs, "lm": spent.lm(own)})
@@ -243,7 +251,9 @@ class MemorySystem(dspy.Module):
             return abstained("budget", "Nothing is left of the budget to check the answer with.", run)
         except dspy.AdapterParseError:
             return abstained("unsupported", "The check of the answer could not be read.", run)
-        if not is_supported(verdict, answer, turns):
+        except dspy.LMError as error:  # whether it follows is not known, and the run is paid for
+            raise FatalError(f"The answer could not be checked: {describe(error)[:1_000]}", run) from error
+        if not is_supported(verdict, Answered(question=question, as_of=inquiry.as_of, answer=answer, turns=turns)):
             return abstained("unsupported", "The turns cited do not bear the answer out.", run)
         return answered(answer, turns, run)
 
@@ -285,4 +295,5 @@ def _cited(inquiry: Inquiry, found: Any) -> tuple[str | None, list[Turn]]:
         turns = {turn.id: turn for turn in inquiry.turns(claim.turn for claim in found.answer)}
         newest = settled(found.answer, turns)
         return (None, []) if newest is None else (newest[0], [turns[name] for name in newest[1]])
-    return told(found.answer), inquiry.turns(found.evidence)
+    turns = inquiry.turns(found.evidence)
+    return told(found.answer, turns), turns

@@ -133,7 +133,8 @@ def observations(
     """What was learned from the sessions and still held at `as_of` (default: at the time of the question), as stated.
 
     `.observations` has `kind`, `subject`, `value`, `stated_at`, `refers_start` and `refers_end` (when it happened),
-    `source_turn_ids` and `said` of each. What a later statement replaced is left out; `timeline` has it.
+    `source_turn_ids` and `said` of each: how those turns begin. A longer one can be cited once its session was read.
+    What a later statement replaced is left out; `timeline` has it.
     """
     inquiry = current_inquiry()
     page = inquiry.memory.observations(
@@ -185,7 +186,7 @@ DELEGATION_TOOLS: tuple[Callable[..., Any], ...] = (ask_session, map_sessions)
 def _views(inquiry: Inquiry, found: Iterable[Observation]) -> Iterable[ObservationView]:
     for one in found:
         turns = [inquiry.memory.get_turn(turn_id) for turn_id in one.source_turn_ids]
-        inquiry.note(turn.id for turn in turns)
+        inquiry.note(turn.id for turn in turns if len(turn.text) <= _QUOTE_CHARS)
         said = tuple(turn.text[:_QUOTE_CHARS] for turn in turns)
         copied = {part.name: getattr(one, part.name) for part in fields(ObservationView) if part.name != "said"}
         yield ObservationView(**copied, said=said)

@@ -20,6 +20,7 @@ _OWN_AGENTS = (
     " Their signatures may use classes of yours as types, as text or as a class of `dspy.Signature`. The calls of a "
     "loop such as `[p(text=t).topic for t in texts]` run side by side."
 )
+_BUT = " but those that may be left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,16 @@ class Contract:
     def _outputs(self) -> str:
         fields = self.task.output_fields
         call = ", ".join(f"{name}: {type_text(field.annotation)}" for name, field in fields.items())
+        # Other interpreters may demand every output.
+        optional = {name for name, field in fields.items() if self.is_own_sandbox and not field.is_required()}
         lines = [
             f"SUBMIT({call})",
-            "Ends the run with its answer; it takes all of them, by name. A value of a wrong type is refused with the "
-            "reason, and the run goes on.",
+            f"Ends the run with its answer; it takes all of them{_BUT * bool(optional)}, by name. A value of a wrong "
+            "type is refused with the reason, and the run goes on.",
         ]
         for name, field in fields.items():
             notes = [*field_notes(name, field), *_schema_notes(field.annotation)]
+            notes += ["May be left out."] if name in optional else []
             lines.append(f"- `{name}` ({type_text(field.annotation)}){': ' if notes else ''}{' '.join(notes)}")
         return "\n".join(lines)
 

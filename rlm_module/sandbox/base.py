@@ -36,12 +36,14 @@ class Setup:
         outputs: Names of SUBMIT's fields in order; None accepts the one value `SUBMIT(output)`.
         seed: Seeds `random`, `os.urandom` and `uuid`, so that a rebuilt sandbox repeats itself.
         ahead: How many calls may be started and not yet asked for; 0 starts none early.
+        optional: Those of the outputs that SUBMIT may be called without.
     """
 
     functions: tuple[HostFunction, ...] = ()
     outputs: tuple[str, ...] | None = None
     seed: int = 0
     ahead: int = 0
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,8 @@ def check_submit_ends_a_cell_with_its_fields(make_session: MakeSession) -> None:
         _equal(result.final, {"answer": "yes", "score": 2**60 + 1}, "the fields")
         _equal((result.stdout, result.error), ("done\n", None), "stdout and error")
         _equal(_clean(session, "'after' in globals()").value, "False", "whether code after SUBMIT ran")
+    with _started(make_session, setup=Setup(outputs=("answer", "note"), optional=frozenset({"note"}))) as session:
+        _equal(_run(session, "SUBMIT('yes')").final, {"answer": "yes"}, "the fields without one that is optional")
 
 
 def check_a_wrong_submit_is_an_error_of_the_cell(make_session: MakeSession) -> None:

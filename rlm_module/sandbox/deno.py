@@ -175,6 +175,7 @@ class DenoSession:
                 {
                     "functions": functions,
                     "outputs": outputs,
+                    "optional": list(self._setup.optional),
                     "seed": self._setup.seed,
                     "output_limit": self._max_output_chars,
                     "ahead": self._setup.ahead,

@@ -28,6 +28,7 @@ class State:
         self.namespace: dict[str, Any] = {}
         self.output_limit = 100_000
         self.outputs: list[str] | None = None
+        self.optional: set[str] = set()
         self.final: dict[str, Any] | None = None
         self.cell = -1
         self.hidden: set[str] = set()

@@ -53,7 +53,7 @@ def setup(body: Any) -> bytes:
         time.sleep = _sleep
         _seed(spec["seed"])
     STATE.output_limit = spec["output_limit"]
-    STATE.outputs = spec["outputs"]
+    STATE.outputs, STATE.optional = spec["outputs"], set(spec["optional"])
     AHEAD.limit, AHEAD.namespace = min(spec["ahead"], MOST), STATE.namespace
     names: dict[str, Any] = {"SHOW_VARS": show_vars, "SUBMIT": submit, "SubcallError": SubcallError}
     names.update({name: host_callable(name, *rest) for name, *rest in spec["functions"]})
@@ -239,7 +239,7 @@ def _bind_outputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, An
     fields = dict(zip(STATE.outputs, args, strict=False))
     twice = fields.keys() & kwargs.keys()
     unknown = kwargs.keys() - set(STATE.outputs)
-    missing = [name for name in STATE.outputs if name not in fields and name not in kwargs]
+    missing = [name for name in STATE.outputs if name not in {*fields, *kwargs, *STATE.optional}]
     faults = [f"got {name} twice" for name in sorted(twice)]
     faults += [f"has no output {name!r}" for name in sorted(unknown)]
     faults += [f"misses {name!r}" for name in missing]

@@ -12,8 +12,8 @@ import pytest
 from rlm_module import InputError
 from rlm_module.memory import MemoryPrediction, SqliteStore
 from rlm_module.memory.arms import ARMS, FullHistory, Search, make_arm
-from tests.memory.cast import ANN, AS_OF, Cast, noticed, rows, section
-from tests.scripted import fields
+from tests.memory.cast import ANN, AS_OF, Cast, noticed, rows, section, turns_of
+from tests.scripted import ScriptedLM, fields
 
 PROMPT = ("full_history", "bm25", "oracle")
 TOOLED = ("tools", "delegation", "observations")
@@ -82,6 +82,14 @@ def test_arms_can_be_awaited(store: SqliteStore, name: str) -> None:
         arm.ingest(ANN)
         prediction = asyncio.run(arm.acall(question="Which bicycle?", as_of=AS_OF))
     assert prediction.answer == "A red Cube"
+
+
+@pytest.mark.parametrize("is_cited", [False, True])
+def test_the_word_none_is_an_answer_only_with_turns(store: SqliteStore, is_cited: bool) -> None:
+    cited = f'["{turns_of(store, "ann")["I live in Oslo now."].id}"]'
+    with dspy.context(lm=ScriptedLM([fields(answer="None", evidence=cited if is_cited else "[]")])):
+        prediction = make_arm("full_history", store, "ann")(question="Which allergies?", as_of=AS_OF)
+    assert (prediction.answer, prediction.abstained) == (("None", False) if is_cited else (None, True))
 
 
 def test_a_window_holds_the_latest_turns(store: SqliteStore) -> None:

@@ -9,7 +9,7 @@ import dspy
 import pytest
 
 from rlm_module.memory import Turn
-from rlm_module.memory.support import Item, figures, is_supported
+from rlm_module.memory.support import Answered, Item, is_supported
 
 TURNS = [
     Turn(
@@ -19,12 +19,16 @@ TURNS = [
         ts=dt.datetime(2024, 3, 1, tzinfo=dt.UTC),
     ),
     Turn(id="s.1", role="user", text="The violin was fifty dollars.", ts=dt.datetime(2024, 3, 9, tzinfo=dt.UTC)),
+    Turn(id="s.2", role="user", text="I have played since last December.", ts=dt.datetime(2024, 3, 20, tzinfo=dt.UTC)),
 ]
+AS_OF = dt.datetime(2024, 3, 15, 12, tzinfo=dt.UTC)
 
 
-def _is_supported(answer: str, kind: str, items: Any = (), dates: Any = (), *, follows: Any = True) -> bool:
+def _is_supported(
+    answer: str, kind: str, items: Any = (), dates: Any = (), *, follows: Any = True, question: str = "How long?"
+) -> bool:
     verdict = dspy.Prediction(kind=kind, follows=follows, counted=[Item(**item) for item in items], dates=list(dates))
-    return is_supported(verdict, answer, TURNS)
+    return is_supported(verdict, Answered(question=question, as_of=AS_OF, answer=answer, turns=TURNS))
 
 
 def _things(*names: str, turn: str = "s.0", **amount: float) -> list[dict[str, Any]]:
@@ -43,6 +47,10 @@ def _things(*names: str, turn: str = "s.0", **amount: float) -> list[dict[str, A
         ("None", [], True),
         ("1", [], False),
         ("Some", _things("guitar"), False),
+        ("You have bought a total of 9 instruments", _things("guitar"), False),
+        ("A guitar", _things("guitar"), True),
+        ("twenty-five", _things(*(f"guitar {number}" for number in range(25))), True),
+        ("twenty-five", _things(*(f"guitar {number}" for number in range(20))), False),
     ],
 )
 def test_a_count_is_that_of_the_things_listed(answer: str, items: Any, is_right: bool) -> None:
@@ -74,16 +82,36 @@ def test_a_sum_is_that_of_amounts_that_turns_state(answer: str, items: Any, is_r
         ("14 days", ("2024-03-15", "2024-03-01"), True),
         ("15 days", ("2024-03-01", "2024-03-15"), False),
         ("Two weeks ago", ("2024-03-01", "2024-03-15"), True),
-        ("about 3 months", ("2024-01-01", "2024-03-20"), True),
-        ("5 months", ("2024-01-01", "2024-03-20"), False),
+        ("about 3 months", ("2023-12-31", "2024-03-20"), True),
+        ("5 months", ("2023-12-31", "2024-03-20"), False),
         ("14", ("2024-03-01", "2024-03-15"), False),
         ("14 days", ("2024-03-01",), False),
         ("14 days", (), False),
+        ("8 days", ("2024-03-01", "2024-03-09"), True),
+        ("3 days", ("1999-01-01", "1999-01-04"), False),  # no turn tells of them
+        ("12 days", ("2024-03-01", "2024-03-13"), False),
     ],
 )
 def test_a_duration_is_that_between_its_dates(answer: str, dates: tuple[str, ...], is_right: bool) -> None:
     days = [dt.date.fromisoformat(text) for text in dates]
     assert _is_supported(answer, "duration", dates=days) is is_right
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "is_right"),
+    [
+        ("How many days passed between the guitar and now?", "14", True),
+        ("How many days passed between the guitar and now?", "15", False),
+        ("How many whole weeks have I had the guitar?", "2", True),
+        ("How many days of the month passed?", "2", False),  # the unit that is asked for, not any
+        ("Since when, in days?", "14", True),
+        ("How old is my guitar?", "14", False),
+        ("How many days passed?", "2 weeks", True),  # the answer's own unit comes first
+    ],
+)
+def test_a_duration_without_a_unit_is_in_that_of_the_question(question: str, answer: str, is_right: bool) -> None:
+    dates = (dt.date(2024, 3, 1), dt.date(2024, 3, 15))
+    assert _is_supported(answer, "duration", dates=dates, question=question) is is_right
 
 
 @pytest.mark.parametrize("kind", ["statement", "preference", "count"])
@@ -99,7 +127,3 @@ def test_of_a_statement_and_a_preference_the_verdict_decides(kind: str) -> None:
 @pytest.mark.parametrize("follows", ["true", None, 1, "yes"])
 def test_only_a_plain_yes_counts(follows: Any) -> None:
     assert not _is_supported("A guitar", "statement", follows=follows)
-
-
-def test_numbers_are_found_in_digits_and_words() -> None:
-    assert figures("Twice, 1,200.50 and twenty-one, no 3.") == [2, 1200.5, 20, 1, 0, 3]

@@ -65,6 +65,11 @@ def test_an_answer_without_turns_is_refused(store: SqliteStore) -> None:
     assert prediction.reason == "no_evidence"
 
 
+def test_no_answer_needs_no_turns(store: SqliteStore) -> None:
+    prediction = _ask(store, "SUBMIT(answer=None)")
+    assert (prediction.answer, prediction.reason) == (None, "no_evidence")
+
+
 def test_what_does_not_follow_is_not_returned(store: SqliteStore) -> None:
     prediction = _ask(store, BIKE.format(answer="A blue Cube"), check=NO)
     assert (prediction.answer, prediction.evidence, prediction.abstained) == (None, [], True)
@@ -121,7 +126,7 @@ def test_a_budget_that_leaves_nothing_for_the_check_is_the_reason(store: SqliteS
 def test_a_question_that_found_nothing_and_drew_up_nothing_is_not_an_error(store: SqliteStore) -> None:
     prediction = _ask(store, "search('bicycle')", max_iters=1)
     assert (prediction.answer, prediction.reason) == (None, "no_evidence")
-    assert "none could be drawn up" in prediction.note
+    assert prediction.note == "The run submitted nothing, and no answer was drawn up."
 
 
 def test_an_lm_that_is_down_is_an_error(store: SqliteStore) -> None:
@@ -129,11 +134,28 @@ def test_an_lm_that_is_down_is_an_error(store: SqliteStore) -> None:
         MemorySystem(store, "ann")(question="Which bicycle?", as_of=AS_OF)
 
 
+def test_a_check_whose_lm_is_down_does_not_lose_what_was_found(store: SqliteStore) -> None:
+    with pytest.raises(FatalError, match=r"^The answer could not be checked: .*down") as caught:
+        _ask(store, BIKE.format(answer="A red Cube"), check=dspy.LMServerError("down"))
+    assert caught.value.partial.outputs["answer"] == "A red Cube"
+
+
+@pytest.mark.parametrize("answer", ["None", "none."])
+def test_the_word_none_is_an_answer_where_turns_bear_it_out(store: SqliteStore, answer: str) -> None:
+    assert _ask(store, BIKE.format(answer=answer), question="Which allergies?").answer == answer
+
+
+@pytest.mark.parametrize("answer", [None, "", "  "])
+def test_no_words_are_no_answer(store: SqliteStore, answer: str | None) -> None:
+    prediction = _ask(store, BIKE.format(answer=answer))
+    assert (prediction.answer, prediction.reason) == (None, "no_evidence")
+
+
 CLAIM = (
     "towns = ('Oslo', 'Bergen', 'Rome', 'Paris')\n"
     "hits = search({query!r}, role='user')\n"
     "claims = [dict(value=w, turn=h.id) for h in hits for w in h.text.split() if w in towns]\n"
-    "SUBMIT(answer=claims, evidence=[])"
+    "SUBMIT(answer=claims)"
 )
 
 

@@ -10,8 +10,8 @@ import dspy
 import pytest
 
 from rlm_module import RLM, InputError
-from rlm_module.memory import MemorySystem, SqliteStore, tools
-from tests.memory.cast import ANN, AS_OF, Cast, chat, turns_of
+from rlm_module.memory import MemorySystem, Observer, SqliteStore, tools
+from tests.memory.cast import ANN, AS_OF, Cast, chat, noticed, turns_of
 from tests.scripted import fields
 
 GIVE_UP = "SUBMIT(answer=None, evidence=[])"
@@ -145,6 +145,14 @@ def test_delegated_sessions_are_read_and_charged_to_the_run(store: SqliteStore) 
     assert prediction.usage.total.calls == 6
 
 
+def test_a_reading_may_be_the_word_none(store: SqliteStore) -> None:
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        return fields(answer="None", turns=f'["{turns[0]["id"]}"]' if "Oslo" in turns[0]["text"] else '["made-up.0"]')
+
+    cell = "print([r.answer for r in map_sessions([s.id for s in list_sessions().sessions], 'Which allergies?')])"
+    assert _printed(store, cell, reader=read) == ["[None, 'None', None]"]
+
+
 @pytest.mark.parametrize(
     "call", ["map_sessions(ids, 'Which town?')", "[ask_session(name, 'Which town?') for name in ids]"]
 )
@@ -215,3 +223,26 @@ def test_outside_of_a_question_tools_say_where_they_belong() -> None:
 
 def test_no_session_is_lost_on_the_way(store: SqliteStore) -> None:
     assert set(turns_of(store, "ann")) == {turn.text for session in ANN for turn in session.turns}
+
+
+def test_a_turn_counts_as_read_only_where_an_observation_shows_all_of_it(store: SqliteStore) -> None:
+    long = chat("long", "2024-05-01", ("user", f"My passport has a number. {'More on that. ' * 100}It is X77."))
+    cell = (
+        "one = next(one for one in observations().observations if {word!r} in one.said[0])\n"
+        "SUBMIT(answer='X77', evidence=[one.source_turn_ids[0]])"
+    )
+    read = "get_session(one.source_turn_ids[0].rpartition('.')[0])\n"
+    cast = Cast(
+        cell.format(word="passport"),
+        f"{read}SUBMIT(answer='X77', evidence=[one.source_turn_ids[0]])",
+        cell.format(word="Cube"),
+        observer=lambda turns, log: noticed({"kind": "fact", "subject": "s", "value": "v", "turns": [turns[0]["id"]]}),
+    )
+    with dspy.context(lm=cast.lm):
+        memory: Any = MemorySystem(store, "ann", observer=Observer())
+        memory.ingest([long])
+        whole = memory(question="Which number?", as_of=AS_OF)
+        short = memory(question="Which bicycle?", as_of=AS_OF)
+    assert "was read in this run" in whole.run.trajectory[0]["output"]
+    assert [len(one.run.trajectory) for one in (whole, short)] == [2, 1]
+    assert whole.answer == short.answer == "X77"

@@ -46,6 +46,30 @@ def test_outputs_are_told_with_types_descriptions_constraints_and_schemas() -> N
     assert request.startswith("[[ ## request ## ]]\nFind it.")
 
 
+class Noted(dspy.Signature):
+    """Find it."""
+
+    context: str = dspy.InputField()
+    answer: str = dspy.OutputField()
+    notes: list[str] = dspy.OutputField(desc="what is odd", default=[])
+
+
+def test_an_output_with_a_default_may_be_left_out() -> None:
+    with dspy.context(lm=ScriptedLM([turn("SUBMIT()"), turn("SUBMIT(answer='yes')")])):
+        prediction: Any = RLM(Noted)(context="text")
+    assert (prediction.answer, prediction.notes) == ("yes", [])
+    assert "misses 'answer'" in prediction.trajectory[0]["output"]
+    own, _ = _told(Noted)
+    assert "SUBMIT(answer: str, notes: list[str])" in own
+    assert "it takes all of them but those that may be left out, by name." in own
+    assert "- `notes` (list[str]): what is odd. May be left out." in own
+
+
+def test_an_interpreter_of_other_make_may_demand_every_output() -> None:
+    foreign, _ = _told(Noted, interpreter_factory=FakeInterpreter)
+    assert "left out" not in foreign
+
+
 def test_limits_are_told_as_they_are_now() -> None:
     rlm_system, request = _told(max_llm_calls=3, max_output_chars=1234)
     assert "at most 1 turns and 3 sub-LM calls" in rlm_system

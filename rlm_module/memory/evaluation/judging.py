@@ -6,6 +6,7 @@ from typing import Protocol
 
 import dspy
 
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.evaluation.cases import Key, QuestionType
 from rlm_module.memory.evaluation.exact import matches
 
@@ -90,7 +91,7 @@ class ModelJudge:
 
     def __init__(self, lm: dspy.BaseLM, name: str) -> None:
         self._lm = lm
-        self._predict = dspy.Predict(JudgeAnswer)
+        self._predict = MemoryPredict(JudgeAnswer)
         self.about = (
             f"Answers are judged by {name} after LongMemEval's rules in words of our own: figures are comparable with "
             "published ones, not identical."
