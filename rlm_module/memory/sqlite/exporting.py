@@ -61,6 +61,7 @@ class Restoration:
         self._user = user
         self._writing = Writing(connection, user_no, user)
         self._unwritten = 0
+        self._names: set[str] = set()
         self._sessions: dict[str, SessionRow] = {}
         self._observations: dict[str, str] = {}
 
@@ -90,9 +91,11 @@ class Restoration:
         self._unwritten = 0
 
     def _session(self, line: ExportedSession) -> None:
-        positions = [turn.position for turn in line.turns]
-        if positions != sorted(set(positions)) or (positions and positions[-1] >= line.length):
-            raise InputError(f"Exported session {line.id!r} has turns at wrong positions; export it anew.")
+        if fault := line.fault():
+            raise InputError(f"Exported session {line.id[:80]!r} cannot be restored: {fault}; export it anew.")
+        if line.id in self._names or line.public_id in self._sessions:
+            raise InputError(f"The export holds session {line.id[:80]!r} twice; pass each line once.")
+        self._names.add(line.id)
         at, offset = instant(line.started_at), offset_minutes(line.started_at)
         turns = [(turn.position, Turn(role=turn.role, text=turn.text, ts=turn.ts)) for turn in line.turns]
         row = self._writing.add(line.id, (at, offset), line.length, turns)
