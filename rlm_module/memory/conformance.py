@@ -139,6 +139,26 @@ def check_users_see_nothing_of_each_other(store: MemoryStore) -> None:
     _equal(list(store.users()), ["ann", "bob"], "the users")
 
 
+def check_a_cursor_of_another_user_shows_nothing_of_them(store: MemoryStore) -> None:
+    """Lists stay the user's own, wherever they are to go on; such a cursor may also be refused."""
+    ann, bob = store.user("ann"), store.user("bob")
+    for name, user in (("ann", ann), ("bob", bob)):
+        user.ingest([session(f"{name}{n}", f"{name} {n}") for n in range(3)])
+        own = [observation(user, f"{name}{n}", subject=name) for n in range(2)]
+        user.observe(id_of(user, f"{name}0"), own, observer="o", first=0, through=1)
+    for one, other, name in ((ann, bob, "bob"), (bob, ann, "ann")):
+        own = {id_of(other, f"{name}{n}") for n in range(3)}
+        cursor = one.pending("p", limit=1).cursor
+        pending = _unless_refused(lambda: other.pending("p", cursor=cursor))
+        _require({item.session_id for item in pending} <= own, "what is pending is the user's own")
+        cursor = one.list_sessions(limit=1).cursor
+        lines = _unless_refused(lambda: other.list_sessions(cursor=cursor))
+        _require({line.id for line in lines} <= own, "the list is the user's own")
+        cursor = one.observations(limit=1).cursor
+        found = _unless_refused(lambda: other.observations(cursor=cursor))
+        _require({item.subject for item in found} <= {name}, "the observations are the user's own")
+
+
 def check_search_ranks_by_words(store: MemoryStore) -> None:
     """The turn with most of the rarer words first; nothing in a question is an operator."""
     ann = store.user("ann")
@@ -311,6 +331,13 @@ def _paged(turn_over: Callable[[str | None], Page[T]]) -> Iterator[T]:
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def _unless_refused(ask: Callable[[], Page[T]]) -> tuple[T, ...]:
+    try:
+        return ask().items
+    except InputError:
+        return ()
 
 
 def _said(turn: Turn) -> tuple[object, ...]:

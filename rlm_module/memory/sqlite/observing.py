@@ -193,7 +193,7 @@ def pending(
         WHERE sessions.session_no > ? AND sessions.session_no < ? AND length > first
         ORDER BY sessions.session_no LIMIT ?
     """
-    start = place[1] if place else session_number(user_no, 0) - 1
+    start = max(place[1] if place else -1, session_number(user_no, 0) - 1)  # a cursor may be of another user
     values = (observer, start, session_number(user_no + 1, 0), limit + 1)
     rows = connection.execute(query, values).fetchall()
     items: list[Pending] = []
