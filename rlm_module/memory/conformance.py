@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from rlm_module.errors import InputError
@@ -149,13 +150,13 @@ def check_a_cursor_of_another_user_shows_nothing_of_them(store: MemoryStore) -> 
     for one, other, name in ((ann, bob, "bob"), (bob, ann, "ann")):
         own = {id_of(other, f"{name}{n}") for n in range(3)}
         cursor = one.pending("p", limit=1).cursor
-        pending = _unless_refused(lambda: other.pending("p", cursor=cursor))
+        pending = _unless_refused(partial(other.pending, "p", cursor=cursor))
         _require({item.session_id for item in pending} <= own, "what is pending is the user's own")
         cursor = one.list_sessions(limit=1).cursor
-        lines = _unless_refused(lambda: other.list_sessions(cursor=cursor))
+        lines = _unless_refused(partial(other.list_sessions, cursor=cursor))
         _require({line.id for line in lines} <= own, "the list is the user's own")
         cursor = one.observations(limit=1).cursor
-        found = _unless_refused(lambda: other.observations(cursor=cursor))
+        found = _unless_refused(partial(other.observations, cursor=cursor))
         _require({item.subject for item in found} <= {name}, "the observations are the user's own")
 
 
@@ -201,6 +202,19 @@ def check_nothing_later_is_visible(store: MemoryStore) -> None:
     _fails(lambda: early.get_turn(f"{second}.1"), InputError, "a later turn")
     _fails(lambda: early.ingest([]), InputError, "writing with a bound handle")
     _fails(lambda: early.forget_user(), InputError, "forgetting with a bound handle")
+
+
+def check_an_observation_is_known_when_all_was_that_was_read(store: MemoryStore) -> None:
+    """Also of turns that it does not cite, of the log that was shown, and in a memory that it is restored into."""
+    ann, bob = store.user("ann"), store.user("bob")
+    ann.ingest([session("a", "may move", "moved", "later", step=_DAY), session("b", "same day")])
+    public = id_of(ann, "a")
+    (one,) = ann.observe(public, [observation(ann, "a", 0)], observer="o", first=0, through=2)
+    ann.observe(id_of(ann, "b"), [observation(ann, "b", subject="dog")], observer="o", first=0, through=1, log=[one])
+    bob.restore(ann.export())
+    for user in (ann, bob):
+        _equal(user.observations(as_of=START).items, (), "what was known when the first turn was said")
+        _equal(len(user.observations(as_of=START + _DAY).items), 2, "what was known when the last one read was said")
 
 
 def check_lists_come_in_pages(store: MemoryStore) -> None:

@@ -76,11 +76,13 @@ class ExportedObservation(_Line):
         type: Tells it from a session.
         session_id: The opaque id of the session it was made of.
         observation: The observation, with its id.
+        known_at: When the latest was known of what it was made of; None is when the session's last turn was said.
     """
 
     type: Literal["observation"] = "observation"
     session_id: str
     observation: Observation
+    known_at: Moment | None = None
 
 
 ExportedLine: TypeAlias = ExportedSession | ExportedObservation

@@ -177,8 +177,12 @@ class Observer(dspy.Module):
             new = [turn for turn in turns if _position(turn) >= first]
             for part in _parts(new, self.window_chars):
                 through = _position(part[-1]) + 1
-                found, missed = self._read(part, log, lm)
-                ids = memory.observe(pending.session_id, found, observer=self.name, first=first, through=through)
+                entries = log.about(part)
+                found, missed = self._read(part, entries, lm)
+                shown = [entry.id for entry in entries]
+                ids = memory.observe(
+                    pending.session_id, found, observer=self.name, first=first, through=through, log=shown
+                )
                 made += [one.model_copy(update={"id": name}) for one, name in zip(found, ids, strict=True)]
                 dropped, first = dropped + missed, through
         except (dspy.LMNotConfiguredError, dspy.LMConfigurationError):
@@ -189,8 +193,7 @@ class Observer(dspy.Module):
             return _Made(made, dropped, error)
         return _Made(made, dropped)
 
-    def _read(self, turns: Sequence[Turn], log: _Log, lm: Any) -> tuple[list[Observation], int]:
-        entries = log.about(turns)
+    def _read(self, turns: Sequence[Turn], entries: Sequence[Observation], lm: Any) -> tuple[list[Observation], int]:
         shown = "\n".join(
             as_data({"id": one.id, "subject": one.subject, "value": one.value[:_LOG_CHARS]}) for one in entries
         )

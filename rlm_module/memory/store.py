@@ -112,11 +112,19 @@ class UserMemory(Protocol):
         ...
 
     def observe(
-        self, session_id: str, observations: Sequence[Observation], *, observer: str, first: int, through: int
+        self,
+        session_id: str,
+        observations: Sequence[Observation],
+        *,
+        observer: str,
+        first: int,
+        through: int,
+        log: Sequence[str] = (),
     ) -> tuple[str, ...]:
         """Writes what an observer made of a session, and that it did, in one transaction.
 
-        Where `first` is 0, observations that were made of the session before are forgotten.
+        Where `first` is 0, observations that were made of the session before are forgotten. An observation is known no
+        sooner than the last turn that was read for it, cited or not, and than what of the log was shown.
 
         Args:
             session_id: The session.
@@ -124,6 +132,7 @@ class UserMemory(Protocol):
             observer: Name and version of what made them; another one will find all sessions pending.
             first: From which position on the session was read.
             through: Up to which position, that one not included.
+            log: Ids of the observations that the observer was shown; one that is gone does not count.
 
         Returns:
             The ids of the observations, in order.

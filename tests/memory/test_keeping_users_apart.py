@@ -42,7 +42,7 @@ def test_a_restored_turn_stays_in_its_session(tmp_path: Path, line: ExportedSess
         for name in ("ann", "bob", "cy"):
             store.user(name).ingest([session(name, "hello")])
         store.user("bob").forget_user()
-        with pytest.raises(InputError, match="Exported session 'e' cannot be restored: .*; export it anew"):
+        with pytest.raises(InputError, match=r"Exported session 'e' cannot be restored: .*; export it anew"):
             store.user("bob").restore([line])
         assert store.user("cy").search("wombat") == ()
     with pytest.raises(InputError, match="A line is not of an exported memory"):

@@ -36,8 +36,8 @@ def export(connection: sqlite3.Connection, user_no: int) -> Iterator[ExportedLin
             turns=tuple(_turns(connection, session_no)),
             observed=dict(connection.execute(marks, (session_no,)).fetchall()),
         )
-    for session_id, observation in observations_of(connection, user_no):
-        yield ExportedObservation(session_id=session_id, observation=observation)
+    for session_id, known_at, observation in observations_of(connection, user_no):
+        yield ExportedObservation(session_id=session_id, known_at=moment_of(known_at), observation=observation)
 
 
 def _turns(connection: sqlite3.Connection, session_no: int) -> Iterator[ExportedTurn]:
@@ -115,7 +115,8 @@ class Restoration:
         row = self._sessions.get(line.session_id)
         if row is None:
             raise InputError(f"An exported observation is of session {line.session_id!r}, which is not in the export.")
-        made = write_observation(self._connection, self._user_no, row, old.model_copy(update=changes))
+        known = row.last_at if line.known_at is None else instant(line.known_at)
+        made = write_observation(self._connection, self._user_no, row, old.model_copy(update=changes), known)
         self._observations[old.id] = made
 
     def _turn_id(self, old: str) -> str:

@@ -95,9 +95,16 @@ class SqliteUser:
             return () if user_no is None else search(connection, ranker, user_no, question)
 
     def observe(
-        self, session_id: str, observations: Sequence[Observation], *, observer: str, first: int, through: int
+        self,
+        session_id: str,
+        observations: Sequence[Observation],
+        *,
+        observer: str,
+        first: int,
+        through: int,
+        log: Sequence[str] = (),
     ) -> tuple[str, ...]:
-        read = observing.Reading(observer, first, through)
+        read = observing.Reading(observer, first, through, log)
         with self._writing() as (connection, user_no):
             row = session_by_public_id(connection, user_no, session_id)
             return observing.observe(connection, user_no, row, observations, read)
