@@ -207,9 +207,42 @@ def test_a_session_that_fails_stays_pending(store: SqliteStore) -> None:
     assert _observe(store, Cast(observer=_each(LIFE))).sessions == 1
 
 
-def test_an_lm_that_fails_throughout_is_given_up(store: SqliteStore) -> None:
+_LOST = "The observer cannot read this."
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_session_that_cannot_be_read_does_not_keep_others_from_it(store: SqliteStore, concurrency: int) -> None:
+    def observer(turns: Turns, log: Turns) -> str:
+        return _LOST if "red Cube" in turns[0]["text"] else _each(LIFE)(turns, log)
+
+    report = _observe(store, Cast(observer=observer), concurrency=concurrency)
+    assert (report.sessions, report.failed) == (2, 1)
+    (fault,) = report.faults
+    assert fault.startswith(f"Session {store.user('ann').session_id('bike')} could not be observed (AdapterParseError")
+    assert "\n" not in fault
+    again = _observe(store, Cast(observer=observer), concurrency=concurrency)
+    assert (again.sessions, again.failed) == (0, 1)
+
+
+def test_an_lm_that_reads_no_session_is_told_of_in_a_sentence(store: SqliteStore) -> None:
+    cast = Cast(observer=lambda turns, log: _LOST)
+    with pytest.raises(FatalError, match=r"^None of 3 sessions could be observed \(.*\); see to the LM.*\.$") as caught:
+        _observe(store, cast, concurrency=1)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_lm_that_reads_none_of_many_sessions_is_given_up(store: SqliteStore) -> None:
+    store.user("eve").ingest([chat(f"s{n}", "2024-01-01", ("user", "hi")) for n in range(40)])
     cast = Cast(observer=lambda turns, log: dspy.LMServerError("down"))
-    with pytest.raises(FatalError, match=r"^None of 1 sessions could be observed .*; name another LM\.$"):
+    with dspy.context(lm=cast.lm), pytest.raises(FatalError, match="None of 24 sessions"):
+        Observer(concurrency=8).observe(store.user("eve"))
+
+
+@pytest.mark.parametrize("error", [dspy.LMAuthError("wrong key"), dspy.LMTransportError("no route")])
+def test_what_no_session_is_to_blame_for_ends_it_at_once(store: SqliteStore, error: Exception) -> None:
+    cast = Cast(observer=lambda turns, log: error)
+    with pytest.raises(FatalError, match=r"The session could not be observed \(LM"):
         _observe(store, cast, concurrency=1)
     assert len(cast.prompts("observer")) == 1
 
