@@ -292,6 +292,22 @@ def check_forgetting_takes_what_was_derived(store: MemoryStore) -> None:
     _equal(list(store.users()), [], "the users that are left")
 
 
+def check_forgetting_takes_what_superseded_it(store: MemoryStore) -> None:
+    """It was made with the old text in view; its session is to be observed anew, and others are not."""
+    ann = store.user("ann")
+    ann.ingest([session(name, name) for name in ("a", "b", "c", "d")])
+    (first,) = ann.observe(id_of(ann, "a"), [observation(ann, "a")], observer="o", first=0, through=1)
+    second = observation(ann, "b", supersedes=first)
+    (replaced,) = ann.observe(id_of(ann, "b"), [second], observer="o", first=0, through=1)
+    third = observation(ann, "c", supersedes=replaced)
+    ann.observe(id_of(ann, "c"), [third], observer="o", first=0, through=1)
+    (other,) = ann.observe(id_of(ann, "d"), [observation(ann, "d")], observer="o", first=0, through=1)
+    _equal(ann.forget_session(id_of(ann, "a")), Forgotten(1, 1, 3), "what a session takes with it")
+    _equal([item.id for item in ann.observations().items], [other], "the observations that are left")
+    pending = {item.session_id: item.first for item in ann.pending("o").items}
+    _equal(pending, {id_of(ann, "b"): 0, id_of(ann, "c"): 0}, "what is to be observed anew")
+
+
 def check_an_export_can_be_restored(store: MemoryStore) -> None:
     """By another user, with gaps, observations and how far observers were; and exports the same then."""
     ann, bob = store.user("ann"), store.user("bob")

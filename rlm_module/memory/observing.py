@@ -237,18 +237,27 @@ class _Log:
 
     Args:
         memory: Whose.
-        stale: Sessions that are to be observed from their beginning: what was learned from them before goes then.
+        stale: Sessions that are to be observed from their beginning: what was learned from them before goes then, and
+            what superseded it.
     """
 
     def __init__(self, memory: UserMemory, stale: Collection[str]) -> None:
-        self._entries: list[Observation] = []
+        known: list[Observation] = []
         cursor = None
         while True:
-            page = memory.observations(current=True, limit=1_000, cursor=cursor)
-            self._entries += [one for one in page.items if not any(_session(i) in stale for i in one.source_turn_ids)]
+            page = memory.observations(limit=1_000, cursor=cursor)
+            known += page.items
             cursor = page.cursor
             if cursor is None:
-                return
+                break
+        later = {one.id for one in known if any(_session(source) in stale for source in one.source_turn_ids)}
+        gone: set[str] = set()
+        while later:
+            gone |= later
+            later = {one.id for one in known if one.supersedes in later} - gone
+        left = [one for one in known if one.id not in gone]
+        superseded = {one.supersedes for one in left}
+        self._entries = [one for one in left if one.id not in superseded]
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Takes in what was learned, and drops what it supersedes."""

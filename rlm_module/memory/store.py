@@ -176,6 +176,8 @@ class UserMemory(Protocol):
     def forget_turn(self, turn_id: str, *, purge: bool = False) -> Forgotten:
         """Removes a turn and every observation that rests on it; other turns keep their ids.
 
+        An observation that superseded one of these may tell what it said: it goes as well, and its session is pending.
+
         Args:
             turn_id: The turn.
             purge: Whether its bytes must be gone, too, from every file of the store, before this returns. That

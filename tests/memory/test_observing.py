@@ -146,6 +146,22 @@ def test_what_was_not_shown_or_is_later_cannot_be_superseded(store: SqliteStore,
     assert [one.supersedes for one in _kept(store) if one.subject == "life"] == [None]
 
 
+def test_what_goes_with_a_session_that_is_read_anew_is_not_shown_to_the_next(store: SqliteStore) -> None:
+    ann, logs = store.user("ann"), list[Turns]()
+
+    def observer(turns: Turns, log: Turns) -> str:
+        logs.append(log)
+        shown = log[0]["id"] if log else None
+        return noticed({**LIFE, "value": turns[0]["text"], "turns": [turns[0]["id"]], "supersedes": shown})
+
+    _observe(store, Cast(observer=observer), concurrency=1)
+    assert [len(log) for log in logs] == [0, 1, 1]
+    ann.ingest([ANN[0].model_copy(update={"turns": ANN[0].turns[:1]})], replace=True)
+    report = _observe(store, Cast(observer=observer), concurrency=1)
+    assert (report.sessions, report.failed) == (3, 0)
+    assert [len(log) for log in logs[3:]] == [0, 1, 1]
+
+
 def test_nothing_is_observed_twice_and_what_is_appended_is(store: SqliteStore) -> None:
     cast = Cast(observer=_each(LIFE))
     _observe(store, cast)
