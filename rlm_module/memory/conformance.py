@@ -17,7 +17,7 @@ from rlm_module.errors import InputError
 from rlm_module.memory.data import Turn
 from rlm_module.memory.errors import SessionChangedError, StoreError
 from rlm_module.memory.exported import ExportedSession
-from rlm_module.memory.found import Forgotten, IngestReport, Page
+from rlm_module.memory.found import Forgotten, IngestReport, Page, SessionLine
 from rlm_module.memory.samples import START, id_of, observation, session
 from rlm_module.memory.store import MemoryStore, UserMemory
 
@@ -204,6 +204,19 @@ def check_nothing_later_is_visible(store: MemoryStore) -> None:
     _fails(lambda: early.forget_user(), InputError, "forgetting with a bound handle")
 
 
+def check_a_session_without_known_turns_is_not_listed(store: MemoryStore) -> None:
+    """Whatever is listed can be read; what is not is not counted by pages."""
+    ann = store.user("ann")
+    late = session("late", "said later").model_copy(update={"started_at": START - _DAY})
+    ann.ingest([session("a", "one"), session("gone", "two"), late, session("c", "three", start=START + _DAY)])
+    ann.forget_turn(f"{id_of(ann, 'gone')}.0")
+    for at, names in ((START - _DAY, []), (START, ["late", "a"]), (None, ["late", "a", "c"])):
+        user = store.user("ann", as_of=at)
+        found = [line.id for line in _paged(partial(_lines, user))]
+        _equal(found, [id_of(ann, name) for name in names], f"the list at {at}")
+        _equal([user.get_session(name).id for name in found], found, f"what can be read at {at}")
+
+
 def check_an_observation_is_known_when_all_was_that_was_read(store: MemoryStore) -> None:
     """Also of turns that it does not cite, of the log that was shown, and in a memory that it is restored into."""
     ann, bob = store.user("ann"), store.user("bob")
@@ -361,6 +374,10 @@ def _paged(turn_over: Callable[[str | None], Page[T]]) -> Iterator[T]:
         cursor = page.cursor
         if cursor is None:
             return
+
+
+def _lines(user: UserMemory, cursor: str | None) -> Page[SessionLine]:
+    return user.list_sessions(limit=1, cursor=cursor)
 
 
 def _unless_refused(ask: Callable[[], Page[T]]) -> tuple[T, ...]:

@@ -69,7 +69,7 @@ class UserMemory(Protocol):
         cursor: str | None = None,
         as_of: dt.datetime | None = None,
     ) -> Page[SessionLine]:
-        """Sessions, the earliest first.
+        """Sessions, the earliest first, without those of which no turn was known or all are forgotten.
 
         Args:
             after: Only those that began then or later.
