@@ -54,7 +54,7 @@ def _branch(nodes: Mapping[str, Any], current: Any, name: str) -> list[Mapping[s
     found: list[Mapping[str, Any]] = []
     at = current if current is not None else _last_leaf(nodes)
     while at is not None:
-        if at not in nodes or len(found) > len(nodes):
+        if not isinstance(at, str) or at not in nodes or len(found) > len(nodes):
             raise InputError(
                 f"The messages of conversation {name[:80]!r} do not lead to its beginning; export it anew."
             )

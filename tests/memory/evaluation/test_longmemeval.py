@@ -65,6 +65,13 @@ def test_abstention_is_told_by_the_id_and_numbers_are_answers() -> None:
         ({"question_type": "riddle"}, "'q2' has the type 'riddle', which is none of single-session-user"),
         ({"haystack_sessions": [[turn("wizard", "Abracadabra")]] * 3}, "has the role 'wizard'"),
         ({"haystack_sessions": None}, "is NoneType and no array"),
+        ({"question_date": 1e20}, "`question_date` of item 1"),
+        ({"answer_session_ids": 3}, "`answer_session_ids` of item 1"),
+        ({"answer_session_ids": [["a"]]}, "holds what is no id"),
+        ({"haystack_session_ids": 5}, "`haystack_session_ids` of item 1"),
+        ({"question_id": "\ud800"}, "`question_id` of item 1"),
+        ({"question": ""}, "`question` of item 1"),
+        ({"question": None}, "is None, which is no text"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_told_in_one_sentence(
