@@ -101,7 +101,11 @@ def record_of(item: Mapping[str, Any], what: str, zone: dt.tzinfo = dt.UTC) -> R
     for position, (date, session) in enumerate(zip(dates, sessions, strict=True)):
         name = f"{position:05d}"
         turns = [mapping(turn, f"A turn of {what}") for turn in listed(session, f"A session of {what}")]
-        collection.add(name, date, [Said(turn.get("role"), str(turn.get("content") or "")) for turn in turns])
+        said = [
+            Said(turn.get("role"), collection.text_of(turn, f"Turn {place} of session {position}", ("content",)))
+            for place, turn in enumerate(turns)
+        ]
+        collection.add(name, date, said)
         marked += [(name, place) for place, turn in enumerate(turns) if turn.get("has_answer")]
     read, question = collection.read(), _question(item, tuple(marked), what, zone)
     return Record(_user(question), read.sessions, question, read.notes)
