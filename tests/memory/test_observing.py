@@ -113,6 +113,24 @@ def test_a_time_counts_if_the_turn_says_so_and_it_can_be_computed(
         assert date_diff(kept.refers_start, kept.refers_end) == 6
 
 
+@pytest.mark.parametrize(
+    ("text", "when", "is_said"),
+    [
+        ("We met 10 days ago.", "10 days ago", True),
+        ("We met 110 days ago.", "10 days ago", False),
+        ("We met twenty-two weeks ago.", "two weeks ago", False),
+        ("We met (two weeks ago).", "two weeks ago", True),
+        ("The yesterdays of my life", "yesterday", False),
+    ],
+)
+def test_words_of_a_time_stand_by_themselves(store: SqliteStore, text: str, when: str, is_said: bool) -> None:
+    store.user("eve").ingest([chat("a", "2024-05-05", ("user", text))])
+    with dspy.context(lm=Cast(observer=_each({**LIFE, "when": when})).lm):
+        Observer().observe(store.user("eve"))
+    (kept,) = store.user("eve").observations().items
+    assert (kept.refers_start is not None) == is_said
+
+
 def test_a_later_session_supersedes_what_its_log_shows(store: SqliteStore) -> None:
     def observer(turns: Turns, log: Turns) -> str:
         home = next((entry["id"] for entry in log if entry["subject"] == "home"), None)
