@@ -298,8 +298,13 @@ def check_forgetting_takes_what_was_derived(store: MemoryStore) -> None:
     _equal(ann.search("two"), (), "what a search for it finds")
     _equal(ann.ingest([session("a", "one", "two", "three", "five")]).turns, 1, "turns added when ingested again")
     _equal([turn.text for turn in ann.get_session(public).turns], ["one", "three", "five"], "the texts then")
+    _equal(
+        ann.ingest([session("a", "ONE", "two", "three", "five")], replace=True).turns, 3, "turns put in others' place"
+    )
+    _equal([turn.text for turn in ann.get_session(public).turns], ["ONE", "three", "five"], "the texts after that")
+    _equal(ann.search("two"), (), "what a search for it finds after that")
     _fails(lambda: ann.get_turn(f"{public}.1"), InputError, "the forgotten turn")
-    _equal(ann.forget_session(public), Forgotten(1, 3, 1), "what a session takes with it")
+    _equal(ann.forget_session(public), Forgotten(1, 3, 0), "what a session takes with it")
     _equal(ann.list_sessions().items[0].opening, "four", "the other session")
     _equal(ann.forget_user(purge=True), Forgotten(1, 1, 0), "what a user takes along")
     _equal(list(store.users()), [], "the users that are left")

@@ -48,11 +48,12 @@ class UserMemory(Protocol):
         Args:
             sessions: In any order; each id at most once.
             replace: Whether a session with other turns than before takes the old one's place. Observations of the old
-                one are then forgotten.
+                one are then forgotten. Where a turn was forgotten, none is put.
 
         Raises:
             SessionChangedError: If a session has other turns than before and `replace` is false.
-            InputError: If two sessions have one id, or the handle is bound to a time.
+            InputError: If two sessions have one id, something else than a session is among them, or the handle is
+                bound to a time.
         """
         ...
 
