@@ -56,7 +56,7 @@ class Study:
         self._train, self._val = list(train), list(val)
         self._components = Components(student, options.learn)
         self._original = self._components.texts(student)
-        self._allowance = Allowance(options.max_runs, options.max_cost_usd)
+        self._allowance = Allowance(options.max_runs, options.max_cost_usd, evaluations.lost_usd, reflections.lost_usd)
         self._stopper = Stopper(self._allowance, options.patience)
         self._progress = Progress(self._allowance, options.show_progress)
         runner = Runner(self._components, Metric(plain_metric(options.metric)), options.is_perfect)
