@@ -44,7 +44,8 @@ class Allowance:
         self.kept_runs = 0
         """Runs that only the last validation may use, and their money."""
         self.runs = self.reflections = 0
-        self._run_costs: float | None = lost_run_usd
+        self._lost = lost_run_usd
+        self._run_costs: float | None = 0.0
         self._reflection_costs: float | None = lost_reflection_usd
 
     @property
@@ -55,7 +56,7 @@ class Allowance:
     @property
     def cost_usd(self) -> float | None:
         """What all cost together; None where a price is not known."""
-        return plus(self._run_costs, self._reflection_costs)
+        return plus(plus(self._run_costs, self._lost), self._reflection_costs)
 
     def lacking(self, runs: int) -> str | None:
         """Which limit so many more program runs would break, in a few words; None for none."""
@@ -101,7 +102,7 @@ class Allowance:
 
     @property
     def _spent(self) -> float:
-        return (self._run_costs or 0.0) + (self._reflection_costs or 0.0)
+        return (self._run_costs or 0.0) + self._lost + (self._reflection_costs or 0.0)
 
 
 class Stopper:
