@@ -100,8 +100,8 @@ class RLMGEPA(Teleprompter):
     ) -> Any:
         """Returns a copy of the program with the best texts that were found; its `compilation` tells how.
 
-        Ctrl-C ends it at once: KeyboardInterrupt is raised with the best program up to then as its `partial`, and with
-        a `run_dir` the same call goes on from there.
+        Ctrl-C ends it at once: KeyboardInterrupt is raised with the best program up to then as its `partial`, as is any
+        error on the way, and with a `run_dir` the same call goes on from there.
 
         Args:
             student: The program, which is not changed.

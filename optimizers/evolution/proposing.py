@@ -11,7 +11,7 @@ from rlm_module import RLM
 from rlm_module.optimizers.evolution.components import Component
 from rlm_module.optimizers.evolution.lint import faults
 from rlm_module.optimizers.lineage import Dropped
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.trajectories.layout import encodable, ends
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +189,7 @@ def read_text(reply: str, current: str) -> str:
         reply: It.
         current: The text that was to be changed.
     """
+    reply = encodable(reply)
     blocks = _blocks(reply)
     if blocks:
         longest = max(len(block) for block in blocks)

@@ -12,7 +12,7 @@ from rlm_module import Budget, LimitReached, Spent, spending
 from rlm_module.errors import InputError, describe
 from rlm_module.optimizers.evolution.evaluations import Reflections
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.trajectories.layout import encodable, ends
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class ReflectionModel:
             Exhausted: If no money is left, or it failed several times in a row.
             InputError: If it cannot be asked at all.
         """
+        request = encodable(request)
         self._allowance.admit_reflection()
         earlier = self._reflections.find(request)
         if earlier is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import dspy
@@ -80,15 +81,17 @@ class Study:
 
         Raises:
             InputError: If nothing can be run or judged.
-            KeyboardInterrupt: If the user ends it; its `partial` is the best program up to then.
+            KeyboardInterrupt: If the user ends it. This and whatever else is raised has the best program up to then
+                as its `partial`.
         """
         try:
             self._evolve()
             self._allowance.kept_runs = 0
             self._finals.validate(self._found)
-        except KeyboardInterrupt as interrupt:
-            self._stopped = "interrupted"
-            interrupt.partial = self.best()  # pyright: ignore[reportAttributeAccessIssue]
+        except BaseException as error:
+            self._stopped = "interrupted" if isinstance(error, KeyboardInterrupt) else "an error"
+            with suppress(AttributeError):  # not every exception takes one
+                error.partial = self.best()  # pyright: ignore[reportAttributeAccessIssue]
             raise
         finally:
             self._progress.close()
