@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 
 from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
-from rlm_module.errors import InputError
+from rlm_module.errors import InputError, describe
 from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.metrics import Metric
@@ -49,8 +50,8 @@ class Runner:
                 prediction = program(**inputs)
             except dspy.LMNotConfiguredError as error:
                 raise InputError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or set one.") from error
-            except Exception as error:
-                fault = f"{FAILED}{_described(error)}"
+            except (Exception, SystemExit, CancelledError) as error:
+                fault = f"{FAILED}{ends(describe(error), _ERROR_CHARS)}"
                 failed = BROKE if _is_broke(error) else "program"
             trace = list(dspy.settings.trace or [])
         seconds, records = time.monotonic() - began, records_of(runs, inputs)
@@ -175,10 +176,3 @@ def _shown(value: Any, chars: int) -> str:
         return ends(value if isinstance(value, str) else repr(value), chars)
     except Exception:
         return f"a {type(value).__name__} that cannot be shown"
-
-
-def _described(error: BaseException) -> str:
-    try:
-        return ends(f"{type(error).__name__}: {error}", _ERROR_CHARS)
-    except Exception:
-        return type(error).__name__
