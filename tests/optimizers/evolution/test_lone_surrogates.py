@@ -32,9 +32,8 @@ def _metric(example: Any, prediction: Any, trace: Any = None) -> Any:
 
 
 def test_a_proposal_with_one_is_tried_and_saved(tmp_path: Path) -> None:
-    for _ in range(2):
-        compiled = _compile(tmp_path, lambda request: f"```\nMAGIC {LONE}\n```", _metric)
-        assert compiled.signature.instructions == "MAGIC \\ud800"
+    compiled, again = (_compile(tmp_path, lambda request: f"```\nMAGIC {LONE}\n```", _metric) for _ in range(2))
+    assert compiled.signature.instructions == again.signature.instructions == "MAGIC \\ud800"
     json.dumps(compiled.dump_state(), ensure_ascii=False).encode()
 
 
