@@ -98,7 +98,9 @@ class Finals:
 
     def candidates(self, found: Sequence[Found]) -> list[Candidate]:
         """What is known of each."""
-        return [self._candidate(one) for one in found]
+        run = [set(scores) for one in found if (scores := self._scores(one))]
+        shared = set[int].intersection(*run) if run else set[int]()
+        return [self._candidate(one, shared) for one in found]
 
     def best(self, candidates: Sequence[Candidate]) -> int:
         """The best of those validated in full, ties to the cheaper; if none was, the best on what all were run on."""
@@ -134,8 +136,13 @@ class Finals:
         most = max(self._perfect, *scores.values()) if scores else self._perfect
         return (sum(scores.values()) + (len(self._val) - len(scores)) * most) / len(self._val)
 
-    def _candidate(self, one: Found) -> Candidate:
-        scores, runs = self._scores(one), list(self._rollouts.known(one.texts).values())
+    def _candidate(self, one: Found, shared: set[int]) -> Candidate:
+        """What is known of one. Its cost and time are told on the examples that those it is compared with were run on:
+        all of them if it was validated in full, else those that every candidate was run on.
+        """
+        scores, known = self._scores(one), self._rollouts.known(one.texts)
+        told = shared if len(scores) < len(self._val) else scores.keys()
+        runs = [known[self._val[index].key] for index in scores if index in told]
         cost = total_cost(runs)
         return Candidate(
             number=one.number,
