@@ -206,8 +206,8 @@ class RLMAdapter:
         return {}
 
     def _brief(self, component: Component) -> Brief:
-        rlms = list(self._components.rlms.values())
-        return Brief(component, self._components.task(component.owner), rlms, self._options.max_text_chars)
+        rlm = self._components.rlms.get(component.owner) if component.kind != "predictor" else None
+        return Brief(component, self._components.task(component.owner), rlm, self._options.max_text_chars)
 
     def _record(self, component: Component, rollout: Rollout) -> str:
         own = ["\n".join([record.text, *record.diagnosis.sentences()]) for record in rollout.of(component.owner)]

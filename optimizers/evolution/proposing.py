@@ -60,18 +60,18 @@ class Brief:
     Args:
         component: It.
         task: The signature it serves, in words.
-        rlms: The RLMs of the program.
+        rlm: The one that is told it; None for a plain predictor's.
         max_chars: The longest text that is tried.
     """
 
     component: Component
     task: str
-    rlms: Sequence[RLM]
+    rlm: RLM | None
     max_chars: int
 
     def faults(self, text: str) -> list[str]:
         """What is wrong with a proposed text."""
-        return faults(text, self.rlms if self.component.kind != "predictor" else None, self.max_chars)
+        return faults(text, self.rlm, self.max_chars)
 
     def request(self, text: str, records: Sequence[str], *, is_revised: bool = False) -> str:
         """Asks for a better text.
