@@ -69,7 +69,7 @@ class RLMGEPA(Teleprompter):
             max_cost_usd=max_cost_usd,
             patience=patience,
             minibatch_size=minibatch_size,
-            learn=tuple(learn),
+            learn=learn,
             max_text_chars=max_text_chars,
             num_threads=num_threads,
             seed=seed,

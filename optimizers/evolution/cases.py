@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -35,7 +35,7 @@ class Case:
     key: str
 
 
-def cases(examples: Sequence[Any], name: str) -> list[Case]:
+def cases(examples: Any, name: str) -> list[Case]:
     """Examples with their hashes.
 
     Args:
@@ -45,7 +45,9 @@ def cases(examples: Sequence[Any], name: str) -> list[Case]:
     Raises:
         InputError: If there are none, or one has no inputs.
     """
-    given = list(examples)
+    if not isinstance(examples, Iterable) or isinstance(examples, str):
+        raise InputError(f"The {name} must be a list of dspy.Example, not {type(examples).__name__}.")
+    given: list[Any] = list(examples)
     if not given:
         raise InputError(f"The {name} is empty; give at least one dspy.Example.")
     found: list[Case] = []

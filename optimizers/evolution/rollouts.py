@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import dspy
@@ -89,7 +89,7 @@ class Rollouts:
         allowance: Allowance,
         evaluations: Evaluations,
         threads: int = 1,
-        on_run: Callable[[], None] = lambda: None,
+        on_run: Callable[[Rollout], None] = lambda rollout: None,
     ) -> None:
         self._student = student
         self._components = components
@@ -143,7 +143,7 @@ class Rollouts:
         if rollout.failed != BROKE:
             done[case.key] = rollout
         self._allowance.book_run(rollout.cost_usd)
-        self._on_run()
+        self._on_run(rollout)
 
     def _run(self, program: dspy.Module, candidate: str, case: Case) -> Rollout:
         rollout = self._runner(program, case.example)
@@ -160,9 +160,7 @@ def _read(state: Mapping[str, Any] | None) -> Rollout | None:
         return None
     try:
         rollout = Rollout.from_json(state)
+        return replace(rollout, score=float(rollout.score))
     except (KeyError, TypeError, ValueError, AttributeError):
-        rollout = None
-    if rollout is not None and isinstance(rollout.score, int | float):
-        return rollout
-    logger.warning("A run in the journal cannot be read; it is made again.")
-    return None
+        logger.warning("A run in the journal cannot be read; it is made again.")
+        return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_module.optimizers.evolution.cases import Case
+from rlm_module.optimizers.evolution.options import Mark
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.stopping import Exhausted
 from rlm_module.optimizers.lineage import Candidate, non_dominated
@@ -74,14 +75,14 @@ class Finals:
         rollouts: Runs candidates.
         val: The validation examples.
         screen: The part of them on which every candidate was run.
-        perfect: The best score that an example can have.
+        mark: The best score that an example can have.
     """
 
-    def __init__(self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], perfect: float) -> None:
+    def __init__(self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], mark: Mark) -> None:
         self._rollouts = rollouts
         self._val = list(val)
         self._screen = list(screen)
-        self._perfect = perfect
+        self._mark = mark
 
     def validate(self, found: Sequence[Found]) -> None:
         """Runs the most promising candidates on every validation example, as far as that can be paid."""
@@ -133,7 +134,7 @@ class Finals:
         scores = self._scores(one)
         if len(scores) == len(self._val):
             return float("-inf")
-        most = max(self._perfect, *scores.values()) if scores else self._perfect
+        most = max(self._mark.score, *scores.values())
         return (sum(scores.values()) + (len(self._val) - len(scores)) * most) / len(self._val)
 
     def _candidate(self, one: Found, shared: set[int]) -> Candidate:

@@ -112,7 +112,7 @@ def test_each_run_is_booked_as_it_ends() -> None:
         return Rollout(score=1.0, cost_usd=0.5)
 
     student = World().program()
-    rollouts = Rollouts(student, Components(student), run, allowance, Evaluations(), 2, may_end.set)
+    rollouts = Rollouts(student, Components(student), run, allowance, Evaluations(), 2, lambda one: may_end.set())
     with pytest.raises(KeyboardInterrupt):
         rollouts.run({"first": "a"}, _cases("stop", "early"))
     assert (allowance.runs, allowance.cost_usd) == (1, 0.5)
