@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -15,9 +14,9 @@ from typing import Any
 import dspy
 import pydantic
 from dspy.utils.saving import get_dependency_versions
-from pydantic_core import to_jsonable_python
 
 from rlm_module.errors import InputError
+from rlm_module.optimizers.evolution.cases import digest
 from rlm_module.prompting import states
 
 _PACKAGES = ("rlm-module", "dspy", "gepa", "litellm", "pydantic")
@@ -51,7 +50,7 @@ class Provenance(pydantic.BaseModel, frozen=True, extra="forbid"):
         optimizer: What compiled it.
         versions: Versions of Python and the packages that matter.
         models: Names of the LMs by what they did.
-        data_hash: SHA-256 over the examples, in hexadecimal.
+        data_hash: Hash over the examples, in hexadecimal.
         runs: Program runs that compiling took.
         cost_usd: What compiling cost, in US dollars; None if not known.
         validation: On the examples that the program was chosen by.
@@ -195,10 +194,5 @@ def versions() -> dict[str, str]:
 
 
 def data_hash(examples: Iterable[dspy.Example]) -> str:
-    """SHA-256 over examples in their order, in hexadecimal; values that are no JSON count as their text."""
-    digest = hashlib.sha256()
-    for example in examples:
-        plain = to_jsonable_python(dict(example.items()), fallback=str)
-        digest.update(json.dumps(plain, sort_keys=True, ensure_ascii=True).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
+    """A hash over examples in their order, by all that they hold, in hexadecimal."""
+    return digest([dict(example.items()) for example in examples])
