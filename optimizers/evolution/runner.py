@@ -8,7 +8,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module import Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
+from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
 from rlm_module.errors import InputError
 from rlm_module.optimizers.evolution.components import Components, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
@@ -16,6 +16,7 @@ from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.trajectories.layout import ends
 from rlm_module.optimizers.trajectories.records import RunRecord, records_of
 
+_NO_MONEY = "The program was not run, since the budget was spent."
 FAILED = "The program failed on this example: "
 _INPUT_CHARS, _ANSWER_CHARS, _STEP_CHARS, _FEEDBACK_CHARS, _ERROR_CHARS = 600, 2_000, 6_000, 6_000, 600
 
@@ -44,6 +45,8 @@ class Runner:
         prediction, fault, failed = None, None, ""
         # What it costs is told by a budget of its own, without limits, below the one of the compile.
         with spending(Budget()) as spent, capture_runs() as runs, dspy.context(trace=[]):
+            if _has_nothing_left(spent):
+                return Rollout(score=0.0, fault=_NO_MONEY, failed=BROKE)
             program = self._paying(program, spent)
             try:
                 prediction = program(**inputs)
@@ -84,17 +87,13 @@ class Runner:
         )
 
     def _paying(self, program: dspy.Module, spent: Spent) -> dspy.Module:
-        """The program, whose plain predictors with LMs of their own pay for them here as RLMs do by themselves."""
-        if not any(getattr(p, "lm", None) is not None for p in self._plain(program)):
+        """The program, whose predictors with LMs of their own pay for them here, those of frozen parts, too."""
+        if not _with_lms(program):
             return program
         copied = program.deepcopy()
-        for predictor in self._plain(copied):
-            if predictor.lm is not None:
-                predictor.lm = spent.lm(predictor.lm)
+        for predictor in _with_lms(copied):
+            predictor.lm = spent.lm(predictor.lm)
         return copied
-
-    def _plain(self, program: dspy.Module) -> list[Any]:
-        return [p for name, p in program.named_predictors() if name in self._components.predictors]
 
     def _is_shared_limit(self, records: Sequence[RunRecord]) -> bool:
         """Whether the money that a run lacked was not its RLM's own limit."""
@@ -132,6 +131,20 @@ class Runner:
             if len(self._components.owners) < 2 or len(set(said.values())) > 1:
                 break  # a metric may know an RLM by its place in the program instead
         return said
+
+
+def _with_lms(program: dspy.Module) -> list[Any]:
+    """Its predictors that have an LM of their own, without those of RLMs, which pay for it by themselves."""
+    rlms = [module for _, module in program.named_sub_modules(RLM)]
+    own = {id(predictor) for rlm in rlms for _, predictor in rlm.named_sub_modules(dspy.Predict)}
+    found = [predictor for _, predictor in program.named_sub_modules(dspy.Predict) if id(predictor) not in own]
+    return [predictor for predictor in found if getattr(predictor, "lm", None) is not None]
+
+
+def _has_nothing_left(spent: Spent) -> bool:
+    """Whether calls that could not be refused have used up what is shared."""
+    left = spent.left
+    return (left.cost_usd is not None and left.cost_usd <= 0) or (left.tokens is not None and left.tokens <= 0)
 
 
 def _is_broke(error: BaseException | None) -> bool:
