@@ -12,7 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, capture_runs
+from rlm_module import RLM, capture_runs, named_modules
 from rlm_module.errors import InputError
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
@@ -125,7 +125,7 @@ class RLMBootstrap(Teleprompter):
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:
     """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
-    return {plain_path(name): module for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+    return {plain_path(name): module for name, module in named_modules(program) if isinstance(module, RLM)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
     from rlm_module.optimizers import thaw as thaw
+    from rlm_module.places import named_modules as named_modules
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
     from rlm_module.runs import Run as Run
@@ -52,6 +53,7 @@ _HOMES = {
     "capture_runs": "runs",
     "charged": "lms.charging",
     "concurrent": "host.tools",
+    "named_modules": "places",
     "price_of": "lms.prices",
     "replay_run": "resuming",
     "score_run": "journal",

@@ -14,6 +14,7 @@ from dspy.dsp.utils.settings import main_thread_config
 from rlm_module.events import AnyEvent, TerminationReason
 from rlm_module.journal import Journal, Listener, Store
 from rlm_module.lms.ledger import UsageReport
+from rlm_module.places import named_modules
 
 # In dspy's settings rather than in a context variable of its own, because dspy.Parallel hands on only those.
 _CAPTURES = "rlm_module_captures"
@@ -171,5 +172,5 @@ def open_journal(
 
 def _path(module: dspy.Module) -> str:
     callers = [caller for caller in dspy.settings.caller_modules or [] if isinstance(caller, dspy.Module)]
-    named = callers[0].named_sub_modules() if callers else ()
+    named = named_modules(callers[0]) if callers else ()
     return next((name for name, found in named if found is module), "self")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import dspy
 
-from rlm_module import RLM
+from rlm_module import RLM, named_modules
 from rlm_module.errors import InputError
 
 Kind = Literal["strategy", "extract", "tools", "sub_calls", "predictor"]
@@ -47,7 +47,7 @@ class Components:
 
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
         found: list[Component] = []
-        modules = [(plain(name), module) for name, module in program.named_sub_modules()]
+        modules = [(plain(name), module) for name, module in named_modules(program)]
         self.rlms = {name: module for name, module in modules if isinstance(module, RLM) and not _hidden(name, modules)}
         for owner, rlm in self.rlms.items():
             found += [part for part in _of_rlm(owner, rlm) if part.kind in learn]
@@ -135,7 +135,7 @@ def _find(program: dspy.Module, part: Component) -> Any:
     """The RLM or predictor that a component belongs to."""
     if part.kind == "predictor":
         return next(predictor for name, predictor in program.named_predictors() if name == part.owner)
-    return next(module for name, module in program.named_sub_modules() if plain(name) == part.owner)
+    return next(module for name, module in named_modules(program) if plain(name) == part.owner)
 
 
 def _read(owner: Any, part: Component) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
+from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, named_modules, spending
 from rlm_module.errors import InputError
-from rlm_module.optimizers.evolution.components import Components, predictor_name
+from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.trajectories.layout import ends
@@ -121,10 +121,12 @@ class Runner:
         """What the metric says when it is asked about one RLM or predictor, for each that acted."""
         acted = {record.path for record in records} | self._steps(program, trace).keys()
         predictors = {id(p): name for name, p in program.named_predictors()}
+        modules = [(plain(place), module) for place, module in named_modules(program) if isinstance(module, RLM)]
+        names = {owner: name for owner, rlm in modules if (name := predictors.get(id(rlm.generate_action)))}
         said: dict[str, str] = {}
         for by_path in (False, True):
             for owner in [owner for owner in self._components.owners if owner in acted]:
-                name = owner if owner in self._components.predictors else predictor_name(owner)
+                name = owner if owner in self._components.predictors else names.get(owner, predictor_name(owner))
                 own = [step for step in trace if predictors.get(id(step[0])) == name]
                 judged = self._metric.judge(example, prediction, trace, owner if by_path else name, own)
                 said[owner] = judged.feedback
