@@ -18,6 +18,7 @@ from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import checked_examples, each_done
 from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.reach import require_reach
 from rlm_module.optimizers.trajectories.records import plain_path
 from rlm_module.prompting.demos import demonstration
 
@@ -86,9 +87,10 @@ class RLMBootstrap(Teleprompter):
             trainset: Examples; they are taken in order.
 
         Raises:
-            InputError: If there are no examples, one has no inputs, no RLM is in the program, the teacher's RLMs stand
-                elsewhere, or the metric gives no usable score.
+            InputError: If there are no examples, one has no inputs, no RLM is in the program, what one learns could not
+                be saved, the teacher's RLMs stand elsewhere, or the metric gives no usable score.
         """
+        require_reach(student)
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
         compiled, paths = student.deepcopy(), list(rlms_of(student))

@@ -10,6 +10,7 @@ import dspy
 
 from rlm_module import RLM, named_modules
 from rlm_module.errors import InputError
+from rlm_module.optimizers.reach import require_reach
 
 Kind = Literal["strategy", "extract", "tools", "sub_calls", "predictor"]
 """What a text is: one of an RLM's, or the instructions of a plain predictor."""
@@ -42,10 +43,11 @@ class Components:
         learn: What of its RLMs may be learned.
 
     Raises:
-        InputError: If there is nothing to learn in it.
+        InputError: If there is nothing to learn in it, or what is learned could not be saved.
     """
 
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
+        require_reach(program)
         found: list[Component] = []
         modules = [(plain(name), module) for name, module in named_modules(program)]
         self.rlms = {name: module for name, module in modules if isinstance(module, RLM) and not _hidden(name, modules)}
