@@ -30,7 +30,7 @@ def require_reach(program: dspy.Module) -> None:
     if lost:
         raise InputError(
             f"What the RLM at `{lost[0].removeprefix('self.')}` learns could not be saved, since dspy finds no "
-            "predictors in lists or dicts within others; make it an attribute, or an item of a list or dict that is one."
+            "predictors in lists or dicts within others; make it an attribute, or an item of a list or dict that is."
         )
 
 

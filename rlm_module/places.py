@@ -32,11 +32,11 @@ def named_modules(program: dspy.Module) -> Iterator[tuple[str, dspy.Module]]:
 
 def _parts(found: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(found, dspy.Module):
-        return [(f".{name}", part) for name, part in vars(found).items()]
+        return [(f".{name}", part) for name, part in list(vars(found).items())]
     if isinstance(found, (list, tuple)):
         items: Any = found
-        return [(f"[{index}]", part) for index, part in enumerate(items)]
+        return [(f"[{index}]", part) for index, part in enumerate(list(items))]
     if isinstance(found, dict):
         pairs: Any = found
-        return [(f"['{key}']", part) for key, part in pairs.items()]
+        return [(f"['{key}']", part) for key, part in list(pairs.items())]
     return []
