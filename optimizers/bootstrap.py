@@ -12,12 +12,13 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, spending
-from rlm_module.errors import InputError
+from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, named_modules, spending
+from rlm_module.errors import InputError, first_paragraph
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import checked_examples, each_done
 from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.reach import require_reach
 from rlm_module.optimizers.trajectories.records import plain_path
 from rlm_module.prompting.demos import demonstration
 
@@ -110,8 +111,8 @@ class RLMBootstrap(Teleprompter):
             trainset: Examples; they are taken in order.
 
         Raises:
-            InputError: If there are no examples, one has no inputs, no RLM is in the program, the teacher's RLMs stand
-                elsewhere, or the metric gives no usable score.
+            InputError: If there are no examples, one has no inputs, no RLM is in the program, what one learns could not
+                be saved, the teacher's RLMs stand elsewhere, or the metric gives no usable score.
             KeyboardInterrupt: If the user ends it.
         """
         examples, solver, compiled = self._prepared(student, teacher, trainset)
@@ -134,6 +135,7 @@ class RLMBootstrap(Teleprompter):
         for name, program in (("student", student), ("teacher", teacher)):
             if not (isinstance(program, dspy.Module) or (name == "teacher" and program is None)):
                 raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
+        require_reach(student)
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
         compiled = student.deepcopy()
@@ -189,7 +191,7 @@ class RLMBootstrap(Teleprompter):
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:
     """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
-    return {plain_path(name): module for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+    return {plain_path(name): module for name, module in named_modules(program) if isinstance(module, RLM)}
 
 
 def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
@@ -227,6 +229,8 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
         with capture_runs() as runs, dspy.context(trace=[]):
             prediction = solver(**example.inputs())
             trace = list(dspy.settings.trace)
+    except dspy.LMConfigurationError as error:
+        raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
     except Exception as error:
         told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
         return _Solved(number, error=told, is_broke=_is_broke(error))

@@ -10,6 +10,7 @@ from typing import Any
 import dspy
 
 from rlm_module import Budget, spending
+from rlm_module.errors import InputError, first_paragraph
 from rlm_module.optimizers.gathering import checked_examples, each_done
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.saving import Measured
@@ -35,13 +36,15 @@ def measure(
         num_threads: Examples at a time; None for `dspy.settings.num_threads`.
 
     Raises:
-        InputError: If there are no examples, or one has no inputs.
+        InputError: If there are no examples, one has no inputs, or there is no LM to run them.
     """
     judge = Metric(metric)
 
     def score(example: dspy.Example) -> float:
         try:
             prediction = program(**example.inputs())
+        except dspy.LMConfigurationError as error:
+            raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
         except Exception as error:
             logger.warning("An example counts as 0, since the program failed: %s", error)
             return 0.0

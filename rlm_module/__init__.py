@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rlm_module.module import RLM as RLM
     from rlm_module.offline import OfflineLM as OfflineLM
     from rlm_module.optimizers import thaw as thaw
+    from rlm_module.places import named_modules as named_modules
     from rlm_module.prompting.shown import harmless as harmless
     from rlm_module.resuming import Replay as Replay
     from rlm_module.resuming import replay_run as replay_run
@@ -54,6 +55,7 @@ _HOMES = {
     "charged": "lms.charging",
     "concurrent": "host.tools",
     "harmless": "prompting.shown",
+    "named_modules": "places",
     "price_of": "lms.prices",
     "replay_run": "resuming",
     "score_run": "journal",

@@ -21,6 +21,11 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__} (its text cannot be had)"
 
 
+def first_paragraph(error: BaseException) -> str:
+    """An error's first paragraph on one line; what model providers add below it helps nobody."""
+    return " ".join(str(error).strip().split("\n\n")[0].split())
+
+
 class RLMError(Exception):
     """Base of every error this package raises on purpose."""
 

@@ -14,6 +14,7 @@ import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
 
 from rlm_module.budget import UNLIMITED, Budget
+from rlm_module.copying import copied
 from rlm_module.errors import InputError
 from rlm_module.host.subcalls import Models
 from rlm_module.host.tools import HostTool, check_names, normalize_tools
@@ -28,20 +29,20 @@ from rlm_module.runs import RunPrediction
 from rlm_module.signatures import act_signature, extract_signature
 from rlm_module.signatures.inputs import entering
 
+# What copies of an RLM have in common with it.
+_SHARED = ("_models", "_tools", "_interpreter_factory", "_task")
+
 
 class NoLMError(dspy.LMNotConfiguredError, ValueError):
     """There is no LM; also the kind of error that a predictor of dspy's raises then."""
 
 
 class _SharedModels:
-    """LMs given for sub-calls. Copies of a program share them, as they share the LM dspy is configured with."""
+    """LMs given for sub-calls."""
 
     def __init__(self, sub_lm: Any, named: Mapping[str, Any]) -> None:
         self.sub_lm = sub_lm
         self.named = dict(named)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _SharedModels:
-        return _SharedModels(self.sub_lm, self.named)
 
 
 class _OnInstanceOrClass:
@@ -291,6 +292,14 @@ class RLM(dspy.Module):
         """Takes over what `save` wrote; raises `InputError` for any other JSON."""
         states.check_file(path)
         super().load(path, allow_pickle, allow_unsafe_lm_state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RLM:
+        """A copy that shares the tools, the LMs and what makes interpreters, which need not be copyable."""
+        made = memo[id(self)] = type(self).__new__(type(self))
+        memo |= {id(lm): lm for predictor in self.predictors() if (lm := getattr(predictor, "lm", None)) is not None}
+        state = {name: value if name in _SHARED else copied(value, memo) for name, value in self.__getstate__().items()}
+        made.__setstate__({**state, "_tools": dict(self._tools)})
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_task": pack_signature(self._task)}

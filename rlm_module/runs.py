@@ -14,6 +14,8 @@ from dspy.dsp.utils.settings import main_thread_config
 from rlm_module.events import AnyEvent, TerminationReason
 from rlm_module.journal import Journal, Listener, Store
 from rlm_module.lms.ledger import UsageReport
+from rlm_module.places import named_modules
+from rlm_module.signatures.task import tell_apart
 
 # In dspy's settings rather than in a context variable of its own, because dspy.Parallel hands on only those.
 _CAPTURES = "rlm_module_captures"
@@ -127,8 +129,12 @@ def mark_run(prediction: dspy.Prediction, journal: Journal) -> None:
 
     The trace that dspy keeps by default is nobody's, and would hold the records of thousands of runs.
     """
-    if dspy.settings.trace is not main_thread_config.get("trace"):
+    if _is_traced():
         prediction._run_mark = _Mark(journal)
+
+
+def _is_traced() -> bool:
+    return dspy.settings.trace is not main_thread_config.get("trace")
 
 
 def traced_runs(trace: Iterable[Any]) -> list[Journal]:
@@ -171,5 +177,10 @@ def open_journal(
 
 def _path(module: dspy.Module) -> str:
     callers = [caller for caller in dspy.settings.caller_modules or [] if isinstance(caller, dspy.Module)]
-    named = callers[0].named_sub_modules() if callers else ()
+    named = named_modules(callers[0]) if callers else iter(())
+    if _is_traced():
+        named = list(named)
+        predictors = (found for _, found in named if isinstance(found, dspy.Predict))
+        signatures: list[Any] = [getattr(predictor, "signature", None) for predictor in predictors]
+        tell_apart([signature for signature in signatures if signature is not None])
     return next((name for name, found in named if found is module), "self")

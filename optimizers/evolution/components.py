@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import dspy
 
-from rlm_module import RLM
+from rlm_module import RLM, named_modules
 from rlm_module.errors import InputError
+from rlm_module.optimizers.reach import require_reach
 
 Kind = Literal["strategy", "extract", "tools", "sub_calls", "predictor"]
 """What a text is: one of an RLM's, or the instructions of a plain predictor."""
@@ -42,12 +43,13 @@ class Components:
         learn: What of its RLMs may be learned.
 
     Raises:
-        InputError: If there is nothing to learn in it.
+        InputError: If there is nothing to learn in it, or what is learned could not be saved.
     """
 
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
+        require_reach(program)
         found: list[Component] = []
-        modules = [(plain(name), module) for name, module in program.named_sub_modules()]
+        modules = [(plain(name), module) for name, module in named_modules(program)]
         self.rlms = {name: module for name, module in modules if isinstance(module, RLM) and not _hidden(name, modules)}
         for owner, rlm in self.rlms.items():
             found += [part for part in _of_rlm(owner, rlm) if part.kind in learn]
@@ -135,7 +137,7 @@ def _find(program: dspy.Module, part: Component) -> Any:
     """The RLM or predictor that a component belongs to."""
     if part.kind == "predictor":
         return next(predictor for name, predictor in program.named_predictors() if name == part.owner)
-    return next(module for name, module in program.named_sub_modules() if plain(name) == part.owner)
+    return next(module for name, module in named_modules(program) if plain(name) == part.owner)
 
 
 def _read(owner: Any, part: Component) -> str:

@@ -9,14 +9,15 @@ from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
-from rlm_module.errors import InputError, describe
+from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, named_modules, spending
+from rlm_module.errors import InputError, describe, first_paragraph
 from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.trajectories.layout import ends
 from rlm_module.optimizers.trajectories.records import RunRecord, records_of
 
+_NO_MONEY = "The program was not run, since the budget was spent."
 FAILED = "The program failed on this example: "
 _INPUT_CHARS, _ANSWER_CHARS, _STEP_CHARS, _FEEDBACK_CHARS, _ERROR_CHARS = 600, 2_000, 6_000, 6_000, 600
 
@@ -45,11 +46,13 @@ class Runner:
         prediction, fault, failed = None, None, ""
         # What it costs is told by a budget of its own, without limits, below the one of the compile.
         with spending(Budget()) as spent, capture_runs() as runs, dspy.context(trace=[]):
+            if _has_nothing_left(spent):
+                return Rollout(score=0.0, fault=_NO_MONEY, failed=BROKE)
             program = self._paying(program, spent)
             try:
                 prediction = program(**inputs)
-            except dspy.LMNotConfiguredError as error:
-                raise InputError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or set one.") from error
+            except dspy.LMConfigurationError as error:
+                raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
             except (Exception, SystemExit, CancelledError) as error:
                 fault = f"{FAILED}{ends(describe(error), _ERROR_CHARS)}"
                 failed = BROKE if _is_broke(error) else "program"
@@ -85,21 +88,17 @@ class Runner:
         )
 
     def _paying(self, program: dspy.Module, spent: Spent) -> dspy.Module:
-        """The program, whose plain predictors with LMs of their own pay for them here as RLMs do by themselves."""
-        if not any(getattr(p, "lm", None) is not None for p in self._plain(program)):
+        """The program, whose predictors with LMs of their own pay for them here, those of frozen parts, too."""
+        if not _with_lms(program):
             return program
         copied = program.deepcopy()
-        for predictor in self._plain(copied):
-            if predictor.lm is not None:
-                predictor.lm = spent.lm(predictor.lm)
+        for predictor in _with_lms(copied):
+            predictor.lm = spent.lm(predictor.lm)
         return copied
-
-    def _plain(self, program: dspy.Module) -> list[Any]:
-        return [p for name, p in program.named_predictors() if name in self._components.predictors]
 
     def _limits(self, program: dspy.Module) -> dict[str, Budget]:
         """The own budgets of RLMs by their places, frozen ones included."""
-        return {plain(name): module.budget for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+        return {plain(name): module.budget for name, module in named_modules(program) if isinstance(module, RLM)}
 
     def _steps(self, program: dspy.Module, trace: Sequence[Any]) -> dict[str, str]:
         """What the plain predictors were given and gave."""
@@ -117,10 +116,12 @@ class Runner:
         """What the metric says when it is asked about one RLM or predictor, for each that acted."""
         acted = {record.path for record in records} | self._steps(program, trace).keys()
         predictors = {id(p): name for name, p in program.named_predictors()}
+        modules = [(plain(place), module) for place, module in named_modules(program) if isinstance(module, RLM)]
+        names = {owner: name for owner, rlm in modules if (name := predictors.get(id(rlm.generate_action)))}
         said: dict[str, str] = {}
         for by_path in (False, True):
             for owner in [owner for owner in self._components.owners if owner in acted]:
-                name = owner if owner in self._components.predictors else predictor_name(owner)
+                name = owner if owner in self._components.predictors else names.get(owner, predictor_name(owner))
                 own = [step for step in trace if predictors.get(id(step[0])) == name]
                 judged = self._metric.judge(example, prediction, trace, owner if by_path else name, own)
                 said[owner] = judged.feedback
@@ -147,6 +148,20 @@ def _met_shared_limit(record: RunRecord, own: Budget | None, spent: Spent) -> bo
     else:
         return False
     return limit is None or (shared is not None and shared < limit - (used or 0))
+
+
+def _with_lms(program: dspy.Module) -> list[Any]:
+    """Its predictors that have an LM of their own, without those of RLMs, which pay for it by themselves."""
+    rlms = [module for _, module in program.named_sub_modules(RLM)]
+    own = {id(predictor) for rlm in rlms for _, predictor in rlm.named_sub_modules(dspy.Predict)}
+    found = [predictor for _, predictor in program.named_sub_modules(dspy.Predict) if id(predictor) not in own]
+    return [predictor for predictor in found if getattr(predictor, "lm", None) is not None]
+
+
+def _has_nothing_left(spent: Spent) -> bool:
+    """Whether calls that could not be refused have used up what is shared."""
+    left = spent.left
+    return (left.cost_usd is not None and left.cost_usd <= 0) or (left.tokens is not None and left.tokens <= 0)
 
 
 def _is_broke(error: BaseException | None) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from rlm_module.errors import FatalError, InputError, SandboxError
+from rlm_module.errors import FatalError, InputError, SandboxError, first_paragraph
 
 ANSWERED = 0
 NO_ANSWER = 1
@@ -44,6 +44,6 @@ def reported_failures() -> Generator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """An error's first paragraph on one line; what model providers add below it helps nobody at a prompt."""
-    text = " ".join(str(error).strip().split("\n\n")[0].split()) or type(error).__name__
+    """An error's first paragraph as a sentence."""
+    text = first_paragraph(error) or type(error).__name__
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -137,8 +137,8 @@ class PaidCall:
         admitted.add_done_callback(give_back)
 
     @contextmanager
-    def made(self, hold: Hold) -> Generator[None]:
-        """The call itself: measured, and booked however it ends."""
+    def made(self, hold: Hold | None = None) -> Generator[None]:
+        """The call itself: measured, and booked however it ends; without a hold where nothing was reserved for it."""
         error: BaseException | None = None
         try:
             with self._meter.scope():

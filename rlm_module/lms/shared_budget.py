@@ -14,6 +14,7 @@ from rlm_module.lms.accounts import SPENDING, Account, PaidLM
 from rlm_module.lms.books import Conversations, Twins
 from rlm_module.lms.ledger import Ledger, UsageReport
 from rlm_module.lms.prices import check_priced
+from rlm_module.lms.unreserved import seeing_unreserved
 from rlm_module.waiting import Deadline
 
 
@@ -45,7 +46,7 @@ class Spent:
         self.ledger = Ledger(0, budget, outer.ledger if outer else None)
         deadline = Deadline.of(budget)
         self.deadline = deadline.sooner(outer.deadline) if outer else deadline
-        self._account = Account(
+        self.account = Account(
             ledger=self.ledger,
             journal=None,
             twins=Twins(),
@@ -74,13 +75,15 @@ class Spent:
             InputError: If its price is not known where money is limited.
         """
         check_priced({"": lm}, self.ledger.budget)
-        return self._account.lm(lm)
+        return self.account.lm(lm)
 
 
 @contextmanager
 def spending(budget: Budget) -> Generator[Spent]:
     """Sets one budget for all RLM runs that begin inside, on threads that dspy starts, too, and for the LM that dspy is
-    configured with. A predictor that has an LM of its own is to be given `spent.lm(its LM)`.
+    configured with. A predictor that has an LM of its own is to be given `spent.lm(its LM)`, as is a `dspy.context`
+    within. A call of an LM that comes another way is counted once it is made, but cannot be refused; a warning tells
+    of it where money or tokens are limited.
 
     A run has its own budget as well. Where the one that is shared has too little left for it, it ends as it would by
     its own, with a part kept for its answer. One that cannot pay for its first turn raises `FatalError`.
@@ -96,7 +99,9 @@ def spending(budget: Budget) -> Generator[Spent]:
     """
     spent = Spent(budget, current_spending())
     lm = dspy.settings.lm
-    settings: dict[str, Any] = {SPENDING: spent} if lm is None else {SPENDING: spent, "lm": spent.lm(lm)}
+    settings: dict[str, Any] = {SPENDING: spent, "callbacks": seeing_unreserved(spent.account)}
+    if lm is not None:
+        settings["lm"] = spent.lm(lm)
     with dspy.context(**settings):
         yield spent
 
