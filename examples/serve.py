@@ -19,6 +19,7 @@ from typing import Any
 import dspy
 
 from rlm_module import RLM, OfflineLM, thaw
+from rlm_module.optimizers import load_compiled
 
 LINES = [f"{n:06}: gate {n % 7} was {'open' if n % 3 else 'shut'}" for n in range(20_000)]
 LOG = "\n".join([*LINES, "020000: the code of gate 3 is OWL-12", "020001: the code of gate 5 is HERON-12"])
@@ -50,7 +51,7 @@ def compile_to(path: Path) -> None:
 def serve(path: Path, lm: dspy.LM) -> None:
     """Serves a saved program on a port of this machine, which is printed, until Ctrl-C."""
     desk = Desk()
-    desk.load(path)
+    load_compiled(desk, path)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

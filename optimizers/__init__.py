@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
+    from rlm_module.optimizers.bootstrap import Gathering as Gathering
     from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
     from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rlm_module.optimizers.saving import Provenance as Provenance
     from rlm_module.optimizers.saving import SavedProgram as SavedProgram
     from rlm_module.optimizers.saving import data_hash as data_hash
+    from rlm_module.optimizers.saving import load_compiled as load_compiled
     from rlm_module.optimizers.saving import read_saved as read_saved
     from rlm_module.optimizers.saving import save_compiled as save_compiled
     from rlm_module.optimizers.saving import versions as versions
@@ -38,6 +40,7 @@ _HOMES = {
     "Compilation": "lineage",
     "Diagnosis": "trajectories.diagnosis",
     "Dropped": "lineage",
+    "Gathering": "bootstrap",
     "Judged": "metrics",
     "Measured": "saving",
     "Metric": "metrics",
@@ -48,6 +51,7 @@ _HOMES = {
     "SavedProgram": "saving",
     "data_hash": "saving",
     "diagnose": "trajectories.diagnosis",
+    "load_compiled": "saving",
     "measure": "measuring",
     "read_saved": "saving",
     "records_of": "trajectories.records",

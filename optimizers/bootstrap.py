@@ -12,7 +12,7 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, capture_runs
+from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, spending
 from rlm_module.errors import InputError
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
@@ -27,12 +27,31 @@ _FAULTS_BEFORE_GIVING_UP = 3
 _ERROR_CHARS = 300
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """What gathering came to, as `program.gathering` holds it.
+
+    Args:
+        runs: Program runs, those that failed included.
+        good: Runs that scored the threshold or more.
+        failed: Runs in which the program failed.
+        unjudged: Runs for which the metric had no score.
+        cost_usd: US dollars; None where a price is not known.
+    """
+
+    runs: int
+    good: int
+    failed: int
+    unjudged: int
+    cost_usd: float | None
+
+
 class RLMBootstrap(Teleprompter):
     """Lets a program, or its teacher, solve the training examples, and gives each RLM in it the best trajectories as
     demonstrations: chosen for the program's score, then for brevity, then for being different.
 
-    Predictors that are no RLM's stay as they are. The result is not marked as compiled, so that it is saved whole and
-    may be compiled further.
+    Predictors that are no RLM's stay as they are, and so do frozen parts, which are not saved. The result is not marked
+    as compiled, so that it is saved whole and may be compiled further.
 
     Args:
         metric: Judges a prediction; see `Metric` for what it may take and return.
@@ -62,8 +81,12 @@ class RLMBootstrap(Teleprompter):
                 f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
             )
         for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value!r}.")
+            is_left_out = value is None and name != "max_demos"
+            if not is_left_out and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        given: Any = threshold
+        if not isinstance(given, int | float) or isinstance(given, bool):
+            raise InputError(f"threshold must be a number, not {threshold!r}.")
         self.metric = metric
         self.max_demos = max_demos
         self.threshold = threshold
@@ -74,11 +97,12 @@ class RLMBootstrap(Teleprompter):
     def compile(
         self, student: dspy.Module, *, teacher: dspy.Module | None = None, trainset: Any, **_: Any
     ) -> dspy.Module:
-        """A copy of the student with demonstrations.
+        """A copy of the student with demonstrations; its `gathering` tells what they took.
 
-        An example that fails is logged, counted and left out. Ctrl-C ends the gathering: what was found up to then is
-        chosen from and returned, and runs on other threads end by themselves. An RLM for which nothing was good enough
-        keeps the demonstrations that it had.
+        Where a budget that is shared (`rlm_module.spending`) has too little left for a run, no further one is begun. An
+        example that fails is logged, counted and left out. An RLM for which nothing was good enough keeps the
+        demonstrations that it had. Ctrl-C ends it at once: KeyboardInterrupt is raised with the program as its
+        `partial`, which has the best demonstrations up to then; runs on other threads pay for nothing more.
 
         Args:
             student: The program, which stays as it is.
@@ -88,16 +112,48 @@ class RLMBootstrap(Teleprompter):
         Raises:
             InputError: If there are no examples, one has no inputs, no RLM is in the program, the teacher's RLMs stand
                 elsewhere, or the metric gives no usable score.
+            KeyboardInterrupt: If the user ends it.
         """
+        examples, solver, compiled = self._prepared(student, teacher, trainset)
+        gathered = _Gathered()
+        with spending(Budget()) as spent:
+            try:
+                self._gather(gathered, solver, examples)
+            except KeyboardInterrupt as interrupt:
+                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
+                interrupt.partial = self._taught(compiled, gathered, spent)  # pyright: ignore[reportAttributeAccessIssue]
+                raise
+            finally:
+                spent.ledger.stop()
+        return self._taught(compiled, gathered, spent)
+
+    def _prepared(
+        self, student: dspy.Module, teacher: dspy.Module | None, trainset: Any
+    ) -> tuple[list[dspy.Example], dspy.Module, dspy.Module]:
+        """The examples, a copy of what solves them, and a copy of what is taught."""
+        for name, program in (("student", student), ("teacher", teacher)):
+            if not (isinstance(program, dspy.Module) or (name == "teacher" and program is None)):
+                raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
-        compiled, paths = student.deepcopy(), list(rlms_of(student))
+        compiled = student.deepcopy()
+        vars(compiled)["_compiled"] = False  # else a program that it becomes a part of would not save it
+        paths, frozen = list(_taught_rlms(compiled)), sorted(rlms_of(compiled).keys() - _taught_rlms(compiled).keys())
+        if frozen and not paths:
+            raise InputError("All RLMs of the program are frozen; call rlm_module.thaw(program) first.")
+        if frozen:
+            logger.info(
+                "Frozen parts stay as they are (%s); rlm_module.thaw(program) lets them learn.", ", ".join(frozen)
+            )
         if not paths:
             raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
         if not set(paths) & set(rlms_of(solver)):
             raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, paths))}).")
-        gathered = self._gather(solver, examples)
-        for path, rlm in rlms_of(compiled).items():
+        return examples, solver, compiled
+
+    def _taught(self, compiled: dspy.Module, gathered: _Gathered, spent: Spent) -> dspy.Module:
+        """The program with the best of what was gathered."""
+        for path, rlm in _taught_rlms(compiled).items():
             found = gathered.trajectories.get(path, [])
             kept = chosen_few(found, self.max_demos)
             name = f"`{path}`" if path else "the program"
@@ -105,27 +161,45 @@ class RLMBootstrap(Teleprompter):
             if kept:
                 rlm.generate_action.demos = [one.demo for one in kept]
         gathered.tell(self.threshold)
+        vars(compiled)["gathering"] = Gathering(
+            runs=gathered.runs,
+            good=gathered.good,
+            failed=gathered.failed,
+            unjudged=gathered.faults,
+            cost_usd=spent.usage.total.cost_usd,
+        )
         return compiled
 
-    def _gather(self, solver: dspy.Module, examples: list[dspy.Example]) -> _Gathered:
-        gathered, metric = _Gathered(), Metric(plain_metric(self.metric))
+    def _gather(self, gathered: _Gathered, solver: dspy.Module, examples: list[dspy.Example]) -> None:
+        metric = Metric(plain_metric(self.metric))
         threads = self.num_threads or int(dspy.settings.num_threads or 1)
         numbered = list(enumerate(examples))
         with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
-            try:
-                for solved in each_done(partial(_solve, solver, metric), numbered, threads):
-                    gathered.take(solved, self.threshold)
-                    bar.update()
-                    bar.set_postfix(good=gathered.good, failed=gathered.failed)
-                    gathered.require_a_score(is_over=gathered.runs == len(examples))
-            except KeyboardInterrupt:
-                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
-        return gathered
+            for solved in each_done(partial(_solve, solver, metric), numbered, threads):
+                gathered.take(solved, self.threshold)
+                bar.update()
+                bar.set_postfix(good=gathered.good, failed=gathered.failed)
+                gathered.require_a_score(is_over=gathered.runs == len(examples))
+                if solved.is_broke:
+                    logger.warning(
+                        "Gathering ends after %d of %d runs for want of money.", gathered.runs, len(examples)
+                    )
+                    return
 
 
 def rlms_of(program: dspy.Module) -> dict[str, RLM]:
     """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
     return {plain_path(name): module for name, module in program.named_sub_modules() if isinstance(module, RLM)}
+
+
+def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
+    """Those that are neither frozen nor within a frozen part, whose demonstrations would not be saved."""
+    modules = program.named_sub_modules(skip_compiled=True)
+    return {
+        plain_path(name): module
+        for name, module in modules
+        if isinstance(module, RLM) and not getattr(module, "_compiled", False)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +210,14 @@ class _Solved:
         score: None where the program or the metric failed.
         error: Why the program failed.
         fault: What was wrong with the metric.
+        is_broke: Whether the program failed for want of money or tokens that many runs share.
     """
 
     example: int
     score: float | None = None
     error: str | None = None
     fault: str | None = None
+    is_broke: bool = False
     trajectories: tuple[tuple[str, Trajectory], ...] = ()
 
 
@@ -152,13 +228,20 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
             prediction = solver(**example.inputs())
             trace = list(dspy.settings.trace)
     except Exception as error:
-        return _Solved(number, error=f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}")
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
+        return _Solved(number, error=told, is_broke=_is_broke(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:
         return _Solved(number, fault=judged.fault)
     demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
     found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
     return _Solved(number, judged.score, trajectories=found)
+
+
+def _is_broke(error: BaseException | None) -> bool:
+    while error is not None and not (isinstance(error, LimitReached) and error.is_shared):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @dataclass(slots=True)

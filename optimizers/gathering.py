@@ -46,7 +46,7 @@ def each_done(work: Callable[[T], Any], items: Sequence[T], num_threads: int) ->
     ends by itself and is not waited for.
 
     Args:
-        work: Must not raise an `Exception`.
+        work: What it raises is raised here, and ends the others.
         items: Taken in order.
         num_threads: How many at a time; with one, all happens on this thread.
     """

@@ -69,7 +69,7 @@ class RLMGEPA(Teleprompter):
             max_cost_usd=max_cost_usd,
             patience=patience,
             minibatch_size=minibatch_size,
-            learn=tuple(learn),
+            learn=learn,
             max_text_chars=max_text_chars,
             num_threads=num_threads,
             seed=seed,
@@ -100,8 +100,8 @@ class RLMGEPA(Teleprompter):
     ) -> Any:
         """Returns a copy of the program with the best texts that were found; its `compilation` tells how.
 
-        Ctrl-C ends it at once: KeyboardInterrupt is raised with the best program up to then as its `partial`, and with
-        a `run_dir` the same call goes on from there.
+        Ctrl-C ends it at once: KeyboardInterrupt is raised with the best program up to then as its `partial`, as is any
+        error on the way, and with a `run_dir` the same call goes on from there.
 
         Args:
             student: The program, which is not changed.

@@ -20,7 +20,8 @@ class Candidate:
         changed: The components in which it differs from its first parent.
         scores: The validation examples it was run on, by their index, with its score on each.
         score: The mean of these.
-        cost_usd: Mean cost of a program run in US dollars, over every run it had; None where a price is not known.
+        cost_usd: Mean cost of a program run in US dollars, over the validation examples that it can be compared on;
+            None where a price is not known.
         seconds: Mean wall time of a program run.
     """
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import dspy
+
+from rlm_module.errors import describe
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +71,7 @@ class Metric:
         predictor: str | None = None,
         predictor_trace: Any = None,
     ) -> Judged:
-        """What the metric says; never raises an `Exception`.
+        """What the metric says; never raises, except for Ctrl-C.
 
         Args:
             example: With the expected outputs.
@@ -84,8 +87,8 @@ class Metric:
         try:
             returned = self.metric(*given[: self._positions], **{name: named[name] for name in self._keywords})
             return self._read(returned)
-        except Exception as error:
-            told = _short(f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit, CancelledError) as error:
+            told = _short(describe(error))
             return Judged(0.0, fault=f"The metric raised {told}; the example counts as 0.")
 
     def _read(self, returned: Any) -> Judged:

@@ -176,8 +176,13 @@ def _diffs(old: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[str, Ma
 
 
 def _marked(old: str, new: str) -> Markup:
-    marks = {"+ ": "<ins>{}</ins>", "- ": "<del>{}</del>", "  ": "{}\n"}
-    lines = difflib.ndiff(old.splitlines(), new.splitlines())
-    return Markup("").join(
-        Markup(marks[line[:2]]).format(escape(line[2:] or " ")) for line in lines if line[:2] in marks
-    )
+    """Lines that are gone and new, among those that stay; no line is compared within, which takes time squared."""
+    before, after = old.splitlines(), new.splitlines()
+    parts: list[Markup] = []
+    for kind, first, last, start, end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            parts += [Markup("{}\n").format(escape(line)) for line in before[first:last]]
+            continue
+        parts += [Markup("<del>{}</del>").format(escape(line or " ")) for line in before[first:last]]
+        parts += [Markup("<ins>{}</ins>").format(escape(line or " ")) for line in after[start:end]]
+    return Markup("").join(parts)

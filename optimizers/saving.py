@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,12 +14,19 @@ from typing import Any
 import dspy
 import pydantic
 from dspy.utils.saving import get_dependency_versions
-from pydantic_core import to_jsonable_python
 
 from rlm_module.errors import InputError
+from rlm_module.optimizers.evolution.cases import digest
+from rlm_module.prompting import states
 
 _PACKAGES = ("rlm-module", "dspy", "gepa", "litellm", "pydantic")
 _KEY = "compilation"
+_SECRET_NAME = re.compile(
+    r"key(_?id)?$|token$|secret|passw|credential|authori[sz]ation|cookie|^auth$|[-_]auth$", re.IGNORECASE
+)
+_SECRET = re.compile(
+    r"^(Bearer|Basic)\s|\b(sk|pk|rk|xai|gsk|hf|ghp)[-_]\w{6}|\bAIza\w{20}|://[^/@\s]+:[^/@\s]+@", re.IGNORECASE
+)
 
 
 class Measured(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -43,7 +50,7 @@ class Provenance(pydantic.BaseModel, frozen=True, extra="forbid"):
         optimizer: What compiled it.
         versions: Versions of Python and the packages that matter.
         models: Names of the LMs by what they did.
-        data_hash: SHA-256 over the examples, in hexadecimal.
+        data_hash: Hash over the examples, in hexadecimal.
         runs: Program runs that compiling took.
         cost_usd: What compiling cost, in US dollars; None if not known.
         validation: On the examples that the program was chosen by.
@@ -75,7 +82,7 @@ class SavedProgram(pydantic.BaseModel, frozen=True):
 def save_compiled(program: dspy.Module, path: str | os.PathLike[str], provenance: Provenance) -> None:
     """Saves what a program has learned as JSON; `program.load(path)` takes it over.
 
-    The file is there whole or not at all.
+    The file is there whole or not at all. Of LMs that predictors have of their own everything is saved but credentials.
 
     Args:
         program: A compiled program.
@@ -89,7 +96,8 @@ def save_compiled(program: dspy.Module, path: str | os.PathLike[str], provenance
     if target.suffix != ".json":
         raise InputError(f"A program is saved as JSON; give {target} a name that ends in .json.")
     metadata = {"dependency_versions": get_dependency_versions(), _KEY: provenance.model_dump(mode="json")}
-    text = json.dumps({**program.dump_state(), "metadata": metadata}, ensure_ascii=False, indent=2, default=str)
+    state = _without_credentials(program.dump_state())
+    text = json.dumps({**state, "metadata": metadata}, ensure_ascii=False, indent=2, default=str)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         unfinished.write_text(f"{text}\n", encoding="utf-8")
@@ -97,6 +105,31 @@ def save_compiled(program: dspy.Module, path: str | os.PathLike[str], provenance
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise InputError(f"The program cannot be saved in {target} ({error.strerror}); name another place.") from error
+
+
+def _without_credentials(state: dict[str, Any]) -> dict[str, Any]:
+    """A program's state, whose LMs lose whatever is named or looks like a credential, at any depth."""
+    return {
+        name: _unsecret(value)
+        if name == "lm" and isinstance(value, dict) and "model" in value  # a predictor may have that name, too
+        else _without_credentials(value)
+        if isinstance(value, dict) and name != "demos"
+        else value
+        for name, value in state.items()
+    }
+
+
+def _unsecret(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {name: part for name, part in value.items() if not _is_credential(str(name), part)}
+        return {name: _unsecret(part) for name, part in kept.items()}
+    if isinstance(value, (list, tuple)):
+        return [_unsecret(part) for part in value if not _is_credential("", part)]
+    return value
+
+
+def _is_credential(name: str, value: Any) -> bool:
+    return bool(_SECRET_NAME.search(name)) or (isinstance(value, str) and bool(_SECRET.search(value)))
 
 
 def read_saved(path: str | os.PathLike[str]) -> SavedProgram:
@@ -120,6 +153,35 @@ def read_saved(path: str | os.PathLike[str]) -> SavedProgram:
         raise InputError(f"{path} is no program as `save` writes it, or another version's; save it anew.") from error
 
 
+def load_compiled(
+    program: dspy.Module, path: str | os.PathLike[str], *, allow_unsafe_lm_state: bool = False
+) -> Provenance | None:
+    """Loads what was saved into a program of any kind, once the names in the file are those of its predictors.
+
+    Args:
+        program: Made as the saved one was; left as it is where the file does not fit.
+        path: A JSON file that `save_compiled` or `program.save` wrote.
+        allow_unsafe_lm_state: As `program.load` takes it.
+
+    Returns:
+        How the saved program came about; None for a file that dspy alone has saved.
+
+    Raises:
+        InputError: If it is no such file, or another program's.
+    """
+    saved = read_saved(path)
+    states.check_names(saved.state, (name for name, _ in program.named_parameters()))
+    try:
+        program.load(Path(path), allow_unsafe_lm_state=allow_unsafe_lm_state)
+    except InputError:
+        raise
+    except Exception as error:  # whatever the state does to dspy's own predictors
+        raise InputError(
+            f"{path} does not fit the program ({type(error).__name__}: {error}); compile the program anew and save it."
+        ) from error
+    return saved.provenance
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a compiled program depends on."""
     found = {"python": platform.python_version()}
@@ -132,10 +194,5 @@ def versions() -> dict[str, str]:
 
 
 def data_hash(examples: Iterable[dspy.Example]) -> str:
-    """SHA-256 over examples in their order, in hexadecimal; values that are no JSON count as their text."""
-    digest = hashlib.sha256()
-    for example in examples:
-        plain = to_jsonable_python(dict(example.items()), fallback=str)
-        digest.update(json.dumps(plain, sort_keys=True, ensure_ascii=True).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
+    """A hash over examples in their order, by all that they hold, in hexadecimal."""
+    return digest([dict(example.items()) for example in examples])

@@ -61,6 +61,19 @@ class InputError(FatalError, ValueError):
     """What the caller passed cannot be used."""
 
 
+class UnknownPriceError(InputError):
+    """Money is limited, and nobody knows what an LM charges.
+
+    Args:
+        message: The fault and its mend.
+        model: Its name.
+    """
+
+    def __init__(self, message: str, model: str = "") -> None:
+        super().__init__(message)
+        self.model = model
+
+
 class RecoverableError(RLMError):
     """A failure that is shown to the model, which may mend it in its next turn."""
 

@@ -19,6 +19,7 @@ from rlm_module.host.subcalls import Models
 from rlm_module.host.tools import HostTool, check_names, normalize_tools
 from rlm_module.interpreter import Sandbox
 from rlm_module.plan import Plan, Predictors
+from rlm_module.prompting import states
 from rlm_module.prompting.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
 from rlm_module.prompting.wording import Wording
 from rlm_module.resuming import Reopened, rebuilt
@@ -280,6 +281,16 @@ class RLM(dspy.Module):
         reopened = await asyncio.to_thread(_reopened, target, path)
         loop = asyncio.get_running_loop()
         return await RootRun(reopened.module, reopened.plan, loop, reopened.journal).arun()
+
+    def load_state(self, state: Any, *, allow_unsafe_lm_state: bool = False) -> None:
+        """Takes over what an RLM has learned; raises `InputError` for what another program or version has."""
+        states.check_names(state, (name for name, _ in self.named_parameters()))
+        super().load_state(state, allow_unsafe_lm_state=allow_unsafe_lm_state)
+
+    def load(self, path: str | PathLike[str], allow_pickle: bool = False, allow_unsafe_lm_state: bool = False) -> None:
+        """Takes over what `save` wrote; raises `InputError` for any other JSON."""
+        states.check_file(path)
+        super().load(path, allow_pickle, allow_unsafe_lm_state)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_task": pack_signature(self._task)}

@@ -11,7 +11,7 @@ from rlm_module.errors import InputError
 from rlm_module.optimizers.evolution.blame import Blame
 from rlm_module.optimizers.evolution.cases import Case
 from rlm_module.optimizers.evolution.components import Component, Components
-from rlm_module.optimizers.evolution.options import Options
+from rlm_module.optimizers.evolution.options import Mark, Options
 from rlm_module.optimizers.evolution.pool import Pool, Step
 from rlm_module.optimizers.evolution.proposing import Brief, Proposer, same
 from rlm_module.optimizers.evolution.pruning import learned, without
@@ -39,6 +39,7 @@ class RLMAdapter:
         blame: Tells which component is to change.
         proposer: Gets a better text.
         options: How it is compiled.
+        mark: Tells which examples are solved.
         originals: The texts of the program as it was given.
         stopper: Told when a proposal cannot be paid.
     """
@@ -53,6 +54,7 @@ class RLMAdapter:
         blame: Blame,
         proposer: Proposer,
         options: Options,
+        mark: Mark,
         originals: Mapping[str, str],
         stopper: Stopper,
     ) -> None:
@@ -61,10 +63,12 @@ class RLMAdapter:
         self._pool = pool
         self._proposer = proposer
         self._options = options
+        self._mark = mark
         self._originals = originals
         self._stopper = stopper
         self._pruned_from: dict[tuple[int, str], set[str]] = {}
-        self._has_run = False
+        self.has_run = False
+        """Whether the first batch is done with, of which more is asked than of others."""
         self.blame = blame
         self.failure: Exception | None = None
         """What ended the compile while a text was proposed, where gepa would only log it."""
@@ -80,9 +84,9 @@ class RLMAdapter:
             InputError: If the first runs show that nothing can be learned so.
         """
         rollouts = self._rollouts.run(candidate, batch)
-        if not self._has_run:
+        if not self.has_run:
             _check(rollouts, self._options.perfect_score)
-            self._has_run = True
+            self.has_run = True
         return EvaluationBatch(
             outputs=[rollout.answer for rollout in rollouts],
             scores=[rollout.score for rollout in rollouts],
@@ -94,7 +98,7 @@ class RLMAdapter:
         self, candidate: Mapping[str, str], eval_batch: EvaluationBatch[Rollout, str], components_to_update: list[str]
     ) -> Mapping[str, list[Mapping[str, Any]]]:
         """For each component the records of the runs that did not go well."""
-        failed = [r for r in eval_batch.trajectories or [] if not self._options.is_perfect(r.score)]
+        failed = [r for r in eval_batch.trajectories or [] if not self._mark.reaches(r.score)]
         names = list(dict.fromkeys([*components_to_update, *self.blame.ranking]))
         return {name: [{"record": self._record(self._components.parts[name], r)} for r in failed] for name in names}
 
@@ -161,7 +165,7 @@ class RLMAdapter:
         if not self._rollouts.can_run(2):
             return text
         component, rollout = self._components.parts[name], self._rollouts.run(texts, [case])[0]
-        if self._options.is_perfect(rollout.score):
+        if self._mark.reaches(rollout.score):
             return text
         further = self._proposer.propose(self._brief(component), text, [self._record(component, rollout)], most=1)
         if same(further, text):
@@ -192,7 +196,7 @@ class RLMAdapter:
         for case in (*step.solved, step.open[0]):
             before, after = (self._rollouts.run(one, [case])[0].score for one in (step.texts, texts))
             gain += after - before
-            if after < before or (case is step.open[0] and not self._options.is_perfect(after)):
+            if after < before or (case is step.open[0] and not self._mark.reaches(after)):
                 return gain, False
         return gain, True
 
@@ -206,8 +210,8 @@ class RLMAdapter:
         return {}
 
     def _brief(self, component: Component) -> Brief:
-        rlms = list(self._components.rlms.values())
-        return Brief(component, self._components.task(component.owner), rlms, self._options.max_text_chars)
+        rlm = self._components.rlms.get(component.owner) if component.kind != "predictor" else None
+        return Brief(component, self._components.task(component.owner), rlm, self._options.max_text_chars)
 
     def _record(self, component: Component, rollout: Rollout) -> str:
         own = ["\n".join([record.text, *record.diagnosis.sentences()]) for record in rollout.of(component.owner)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -14,6 +15,7 @@ import dspy
 import pydantic
 
 from rlm_module.errors import InputError
+from rlm_module.signatures import SandboxInput
 
 _DEEPEST = 40
 
@@ -33,7 +35,7 @@ class Case:
     key: str
 
 
-def cases(examples: Sequence[Any], name: str) -> list[Case]:
+def cases(examples: Any, name: str) -> list[Case]:
     """Examples with their hashes.
 
     Args:
@@ -43,7 +45,9 @@ def cases(examples: Sequence[Any], name: str) -> list[Case]:
     Raises:
         InputError: If there are none, or one has no inputs.
     """
-    given = list(examples)
+    if not isinstance(examples, Iterable) or isinstance(examples, str):
+        raise InputError(f"The {name} must be a list of dspy.Example, not {type(examples).__name__}.")
+    given: list[Any] = list(examples)
     if not given:
         raise InputError(f"The {name} is empty; give at least one dspy.Example.")
     found: list[Case] = []
@@ -69,7 +73,7 @@ def digest(value: Any) -> str:
 
 
 def _plain(value: Any, within: tuple[int, ...]) -> Any:
-    """The value in JSON's types; what is no plain value goes in by its type and attributes."""
+    """The value in JSON's types; what is no plain value goes in by its type and contents."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, bytes | bytearray):
@@ -90,17 +94,41 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
 
 
 def _contents(value: Any) -> Any:
+    if isinstance(value, SandboxInput):
+        return _entering(value)
     if isinstance(value, pydantic.BaseModel):
-        return dict(value)
+        return [vars(value), value.model_extra, value.__pydantic_private__]
     if isinstance(value, dspy.Example):
         return dict(value.items())
-    slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
-    held = {**{name: getattr(value, name) for name in slots if hasattr(value, name)}, **getattr(value, "__dict__", {})}
-    if held and not isinstance(value, type) and not callable(value):
-        return held
+    if isinstance(value, memoryview):
+        return value.tobytes()
+    if isinstance(value, type) or inspect.isroutine(value):
+        return _named(value)
+    if all(hasattr(value, name) for name in ("dtype", "shape", "tobytes", "tolist")):
+        plain = value.tolist() if value.dtype.hasobject else value.tobytes()
+        return [str(value.dtype), list(value.shape), plain]
+    return _reduced(value)
+
+
+def _entering(value: SandboxInput) -> Any:
+    """What a run would be given, read anew where it is read late."""
+    try:
+        return value.for_run().sandbox_value()
+    except InputError:  # the run will tell
+        return repr(value)
+
+
+def _reduced(value: Any) -> Any:
+    """What a copy of it would be made of."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:  # no copy can be made of it
+        return _named(value)
+    if isinstance(reduced, str):
+        return reduced
+    _, arguments, state, items, pairs = [*reduced, None, None, None][:5]
+    return [arguments, state, list(items or ()), list(pairs or ())]
+
+
+def _named(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _slots(kind: type) -> Sequence[str]:
-    slots = kind.__dict__.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)

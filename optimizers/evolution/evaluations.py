@@ -63,7 +63,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 class Evaluations:
-    """Program runs by candidate and example.
+    """Program runs by candidate and example. One that the program failed is made anew by the next compile: whether the
+    candidate was at fault or an outage, nobody can tell.
 
     Args:
         path: The file that keeps them; None for memory only.
@@ -71,13 +72,17 @@ class Evaluations:
 
     def __init__(self, path: Path | None = None) -> None:
         self._lines = Lines(path)
-        self._known = {
-            (str(line["candidate"]), str(line["example"])): line["rollout"]
-            for line in self._lines.found
-            if {"candidate", "example", "rollout"} <= line.keys()
-        }
-        self.cost_usd = _total([line.get("cost_usd") for line in self._lines.found])
+        self._known: dict[tuple[str, str], Mapping[str, Any]] = {}
+        lost: list[Mapping[str, Any]] = []
+        for line in self._lines.found:
+            if _is_of_use(line):
+                self._known[str(line["candidate"]), str(line["example"])] = line["rollout"]
+            else:
+                lost.append(line)
+        self.cost_usd = _total(self._lines.found)
         """What all that was found on disk cost, as far as it is known."""
+        self.lost_usd = _total(lost)
+        """The part of it that bought nothing, such as runs that an outage ended."""
 
     def find(self, candidate: str, example: str) -> Mapping[str, Any] | None:
         """A run as JSON, if it was made before."""
@@ -109,8 +114,10 @@ class Reflections:
             if {"request", "occurrence", "reply"} <= line.keys()
         }
         self._asked: Counter[str] = Counter()
-        self.cost_usd = _total([line.get("cost_usd") for line in self._lines.found])
+        self.cost_usd = _total(self._lines.found)
         """What all that was found on disk cost, as far as it is known."""
+        self.lost_usd = _total([line for line in self._lines.found if "reply" not in line])
+        """The part of it that calls cost which failed."""
 
     def find(self, request: str) -> tuple[str, float | None] | None:
         """The reply to a request and its cost, if it was made before as often as now."""
@@ -131,6 +138,16 @@ class Reflections:
         self._lines.add(line)
         self._asked[key] += 1
 
+    def add_cost(self, cost_usd: float | None) -> None:
+        """Keeps what a call cost that failed, and so is to be made again."""
+        self._lines.add({"cost_usd": cost_usd})
 
-def _total(costs: Sequence[Any]) -> float:
-    return sum(cost for cost in costs if isinstance(cost, int | float))
+
+def _is_of_use(line: Mapping[str, Any]) -> bool:
+    """Whether it is a run that tells something of its candidate."""
+    rollout = line.get("rollout")
+    return {"candidate", "example"} <= line.keys() and isinstance(rollout, dict) and rollout.get("failed") != "program"
+
+
+def _total(lines: Sequence[Mapping[str, Any]]) -> float:
+    return sum(cost for line in lines if isinstance(cost := line.get("cost_usd"), int | float))

@@ -14,7 +14,6 @@ import math
 import pathlib
 import re
 import statistics
-from collections.abc import Iterable
 
 from rlm_module import RLM
 
@@ -31,6 +30,7 @@ _FUNCTIONS = (
 )
 """What generated code may call of the package's own; any of them may be missing in a run, the contract tells which."""
 _WITHOUT_SUB_CALLS = ("SUBMIT", "SHOW_VARS", "budget")
+_OF_CHILDREN = ("rlm_query", "rlm_query_batched")
 _LIBRARIES = (builtins, collections, dataclasses, datetime, decimal, functools, itertools, math, pathlib, statistics)
 _PYTHONS = {*keyword.kwlist, *keyword.softkwlist, *(name for library in _LIBRARIES for name in dir(library))}
 _CALL = re.compile(r"(?<![\w.`'\"])`?([A-Za-z_]\w+)\((?!(?:s|es|ies|n)\))")
@@ -49,7 +49,16 @@ _UNIT = (
     r"(?:(?:sub[- ]?)?(?:lm|llm|rlm|model)?[- ]?(?:sub[- ]?)?(?:calls?|queries|turns?|iterations?)"
     r"|tokens?|dollars|usd|seconds|minutes)"
 )
+_STEPS = r"(?:\w+[- ]){0,2}?(?:(?:\w+-)?calls?|queries|turns?|iterations?)\b"
+_ENDING = r"(?:stop|submit|finish|end|quit|conclude)\b"
 _LIMITS = (
+    re.compile(
+        rf"\b(?:make|ask|use|spend|send|issue|take)\s+(?:about\s+|around\s+|roughly\s+|some\s+)?{_NUMBER}\s+{_STEPS}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"\b{_ENDING}[^.\n]{{0,40}}?\bafter\s+{_NUMBER}\s+{_STEPS}", re.IGNORECASE),
+    re.compile(rf"\bafter\s+{_NUMBER}\s+{_STEPS}[^.\n]{{0,60}}?\b{_ENDING}", re.IGNORECASE),
+    re.compile(rf"\b(?:by|before|until)\s+(?:turn|iteration)\s+{_NUMBER}\b", re.IGNORECASE),
     re.compile(
         rf"\b(?:at most|up to|no more than|not more than|maximum(?: of)?|max\.?|limit(?:ed)?(?: of| to|:)?|within|only"
         rf"|have|budget(?: of|:)?|exceed|under|fewer than|less than)\s+(?:about\s+|only\s+)?\$?{_NUMBER}\s+"
@@ -66,34 +75,33 @@ _LIMITS = (
 )
 
 
-def faults(text: str, rlms: Iterable[RLM] | None, max_chars: int) -> list[str]:
+def faults(text: str, rlm: RLM | None, max_chars: int) -> list[str]:
     """What is wrong with a text, a sentence each; empty if it may be tried.
 
     Args:
         text: It.
-        rlms: The RLMs of the program, whose functions it may name; None for a text that no RLM is told.
+        rlm: The one that is told it, whose functions it may name; None for a text that no RLM is told.
         max_chars: The longest that it may be.
     """
     found = [f"It is {len(text):,} characters long; the most is {max_chars:,}."] if len(text) > max_chars else []
     if not text.strip():
         return ["It is empty."]
-    if rlms is None:
+    if rlm is None:
         return found
-    absent = absent_functions(text, rlms)
+    absent = absent_functions(text, rlm)
     if absent:
         names = ", ".join(f"`{name}`" for name in absent)
-        found.append(f"It names {names}, which this program does not offer; name no function that is not there.")
+        found.append(f"It names {names}, which its REPL does not offer; name no function that is not there.")
     for limit in stale_limits(text):
         found.append(f'It states a limit ("{limit}"), which goes stale; the run tells its limits itself.')
     return found
 
 
-def absent_functions(text: str, rlms: Iterable[RLM]) -> list[str]:
-    """Functions that a text names although no RLM of the program offers them, in order."""
+def absent_functions(text: str, rlm: RLM) -> list[str]:
+    """Functions that a text names although its RLM does not offer them, in order."""
     known = {*_PYTHONS, *(name for pair in _DEFINED.findall(text) for name in pair)}
-    offered: set[str] = set()
-    for rlm in rlms:
-        offered |= {*rlm.tools, *rlm.signature.fields, *(_FUNCTIONS if rlm.max_depth else _WITHOUT_SUB_CALLS)}
+    ours = {*_FUNCTIONS} if rlm.max_depth else {*_WITHOUT_SUB_CALLS}
+    offered = {*rlm.tools, *rlm.signature.fields, *(ours if rlm.max_depth > 1 else ours - {*_OF_CHILDREN})}
     called = _CALL.findall(text)
     said = [name for pair in _SAID_TO_BE_CALLED.findall(text) for name in pair if name]
     like_ours = [name for name in _TICKED.findall(text) if _LIKE_OURS.match(name) or name in _FUNCTIONS]

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from rlm_module.errors import InputError
 from rlm_module.optimizers.evolution.components import LEARNABLE
 
+logger = logging.getLogger(__name__)
+
 _RUNS_PER_EXAMPLE = 6
 _PATIENCE = 25
 _CLOSE = 1e-9
+
+
+class Mark:
+    """The score from which on an example has nothing left to teach; it rises with what the metric gives.
+
+    Args:
+        score: Where it stands at first.
+    """
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+
+    def reaches(self, score: float) -> bool:
+        """Whether a score is as good as perfect."""
+        return score >= self.score - _CLOSE
+
+    def raise_to(self, score: float) -> None:
+        """Raises it, if a score is above, and says so."""
+        if score > self.score + _CLOSE:
+            logger.warning(
+                "The metric gave %g, which is above perfect_score=%g, so examples below that are learned from, too; "
+                "pass the best score that it can give.",
+                score,
+                self.score,
+            )
+            self.score = score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +66,6 @@ class Options:
     perfect_score: float
     data: str = ""
 
-    def is_perfect(self, score: float) -> bool:
-        """Whether an example has nothing left to teach."""
-        return score >= self.perfect_score - _CLOSE
-
 
 def default_runs(max_runs: int | None, max_cost_usd: float | None, examples: int) -> int | None:
     """The limit of program runs: six for each example where neither runs nor money are limited."""
@@ -52,6 +77,13 @@ def default_patience(patience: int | None) -> int:
     return _PATIENCE if patience is None else patience
 
 
+def enough_runs(val: int, minibatch: int) -> int:
+    """Runs that a compile needs to learn anything: the program and one candidate are run on all validation examples,
+    and proposals are tried on minibatches, of which the first may well come to nothing.
+    """
+    return 2 * val + 4 * minibatch
+
+
 def check(
     *,
     metric: Any,
@@ -59,7 +91,7 @@ def check(
     max_cost_usd: Any,
     patience: Any,
     minibatch_size: Any,
-    learn: tuple[Any, ...],
+    learn: Any,
     max_text_chars: Any,
     num_threads: Any,
     seed: Any,
@@ -88,6 +120,8 @@ def check(
         raise InputError(f"perfect_score must be a finite number, not {perfect_score!r}.")
     if not _is_int(seed):
         raise InputError(f"seed must be a whole number, not {seed!r}.")
+    if isinstance(learn, str) or not isinstance(learn, Sequence | Set):
+        raise InputError(f'learn must be a list of names such as ["strategy"], not {learn!r}.')
     if unknown := [name for name in learn if name not in LEARNABLE]:
         raise InputError(f"learn takes {', '.join(map(repr, LEARNABLE))}, not {unknown[0]!r}.")
 

@@ -12,7 +12,7 @@ from typing import Any
 from gepa.strategies.proposal_sampling import ProposalTask
 
 from rlm_module.optimizers.evolution.cases import Case
-from rlm_module.optimizers.evolution.options import Options
+from rlm_module.optimizers.evolution.options import Mark, Options
 from rlm_module.optimizers.evolution.rollouts import Rollouts
 from rlm_module.optimizers.evolution.stopping import Stopper
 
@@ -50,15 +50,22 @@ class Pool:
         train: The training examples.
         val: The validation examples.
         options: How it is compiled.
+        mark: Tells which examples are solved.
         stopper: Told when there is nothing left to learn from.
     """
 
     def __init__(
-        self, rollouts: Rollouts, train: Sequence[Case], val: Sequence[Case], options: Options, stopper: Stopper
+        self,
+        rollouts: Rollouts,
+        train: Sequence[Case],
+        val: Sequence[Case],
+        options: Options,
+        mark: Mark,
+        stopper: Stopper,
     ) -> None:
         self._rollouts = rollouts
         self._size = options.minibatch_size
-        self._is_perfect = options.is_perfect
+        self._is_perfect = mark.reaches
         self._rng = random.Random(options.seed)
         self._stopper = stopper
         self._train = list(train)

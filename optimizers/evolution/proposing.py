@@ -11,7 +11,7 @@ from rlm_module import RLM
 from rlm_module.optimizers.evolution.components import Component
 from rlm_module.optimizers.evolution.lint import faults
 from rlm_module.optimizers.lineage import Dropped
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.trajectories.layout import encodable, ends
 
 logger = logging.getLogger(__name__)
 
@@ -60,18 +60,18 @@ class Brief:
     Args:
         component: It.
         task: The signature it serves, in words.
-        rlms: The RLMs of the program.
+        rlm: The one that is told it; None for a plain predictor's.
         max_chars: The longest text that is tried.
     """
 
     component: Component
     task: str
-    rlms: Sequence[RLM]
+    rlm: RLM | None
     max_chars: int
 
     def faults(self, text: str) -> list[str]:
         """What is wrong with a proposed text."""
-        return faults(text, self.rlms if self.component.kind != "predictor" else None, self.max_chars)
+        return faults(text, self.rlm, self.max_chars)
 
     def request(self, text: str, records: Sequence[str], *, is_revised: bool = False) -> str:
         """Asks for a better text.
@@ -189,6 +189,7 @@ def read_text(reply: str, current: str) -> str:
         reply: It.
         current: The text that was to be changed.
     """
+    reply = encodable(reply)
     blocks = _blocks(reply)
     if blocks:
         longest = max(len(block) for block in blocks)

@@ -9,11 +9,16 @@ from typing import Any
 import dspy
 
 from rlm_module import Budget, LimitReached, Spent, spending
-from rlm_module.errors import InputError
+from rlm_module.errors import InputError, describe
 from rlm_module.optimizers.evolution.evaluations import Reflections
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
+from rlm_module.optimizers.trajectories.layout import encodable, ends
 
 logger = logging.getLogger(__name__)
+
+_ERROR_CHARS = 300
+_FAILURES = 3
+"""Calls in a row that may fail: a compile without proposals only pays for runs."""
 
 
 class ReflectionModel:
@@ -29,26 +34,48 @@ class ReflectionModel:
         self._lm = lm
         self._allowance = allowance
         self._reflections = reflections
+        self._failures = 0
 
     def ask(self, request: str) -> str:
         """Its reply; empty where the call failed.
 
         Raises:
-            Exhausted: If no money is left.
+            Exhausted: If no money is left, or it failed several times in a row.
             InputError: If it cannot be asked at all.
         """
+        request = encodable(request)
         self._allowance.admit_reflection()
         earlier = self._reflections.find(request)
         if earlier is not None:
             reply, cost = earlier
             self._reflections.took(request)
-        else:
-            with spending(Budget()) as spent:
+            self._allowance.book_reflection(cost)
+            return reply
+        failure: Exception | None = None
+        reply = ""
+        with spending(Budget()) as spent:
+            try:
                 reply = self._call(request, spent)
-            cost = spent.usage.total.cost_usd
-            self._reflections.add(request, reply, cost)
+            except (InputError, Exhausted):
+                raise
+            except Exception as error:
+                failure = error
+        cost = spent.usage.total.cost_usd
         self._allowance.book_reflection(cost)
+        if failure is None:
+            self._failures = 0
+            self._reflections.add(request, reply, cost)
+        else:
+            self._reflections.add_cost(cost)
+            self._failed(failure)
         return reply
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        told = describe(error)
+        logger.warning("The reflection model failed: %s", told)
+        if self._failures >= _FAILURES:
+            raise Exhausted(f"the reflection model failed {_FAILURES} times in a row ({ends(told, _ERROR_CHARS)})")
 
     def _call(self, request: str, spent: Spent) -> str:
         # The same request asked again is meant to be answered anew, not from the LM's cache.
@@ -60,11 +87,6 @@ class ReflectionModel:
             answered = (spent.lm(self._lm) if is_dspys else self._lm)(request, **options)
         except LimitReached:
             raise Exhausted("money") from None
-        except InputError:
-            raise
-        except Exception as error:
-            logger.warning("The reflection model failed: %s: %s", type(error).__name__, error)
-            return ""
         if inspect.isawaitable(answered):
             if inspect.iscoroutine(answered):
                 answered.close()

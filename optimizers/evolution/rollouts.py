@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextvars
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import dspy
@@ -14,7 +13,10 @@ from rlm_module.optimizers.evolution.cases import Case, digest
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
+from rlm_module.optimizers.gathering import each_done
 from rlm_module.optimizers.trajectories.records import RunRecord
+
+logger = logging.getLogger(__name__)
 
 BROKE = "money"
 """How a run failed that ended for want of the compile's money."""
@@ -87,7 +89,7 @@ class Rollouts:
         allowance: Allowance,
         evaluations: Evaluations,
         threads: int = 1,
-        on_run: Callable[[], None] = lambda: None,
+        on_run: Callable[[Rollout], None] = lambda rollout: None,
     ) -> None:
         self._student = student
         self._components = components
@@ -120,16 +122,17 @@ class Rollouts:
             self._allowance.admit(len(missing))
         live: list[Case] = []
         for case in missing:
-            earlier = self._evaluations.find(candidate, case.key)
+            earlier = _read(self._evaluations.find(candidate, case.key))
             if earlier is None:
                 live.append(case)
             else:
-                self._book(done, case, Rollout.from_json(earlier))
+                self._book(done, case, earlier)
         is_broke = False
         if live:
             program = self._components.copy_with(self._student, texts)
-            jobs = [lambda case=case: self._run(program, candidate, case) for case in live]
-            for case, rollout in zip(live, side_by_side(jobs, self._threads), strict=True):
+            for case, rollout in each_done(
+                lambda case: (case, self._run(program, candidate, case)), live, self._threads
+            ):
                 self._book(done, case, rollout)
                 is_broke |= rollout.failed == BROKE
         if is_broke:
@@ -140,7 +143,7 @@ class Rollouts:
         if rollout.failed != BROKE:
             done[case.key] = rollout
         self._allowance.book_run(rollout.cost_usd)
-        self._on_run()
+        self._on_run(rollout)
 
     def _run(self, program: dspy.Module, candidate: str, case: Case) -> Rollout:
         rollout = self._runner(program, case.example)
@@ -151,17 +154,13 @@ class Rollouts:
         return rollout
 
 
-def side_by_side(jobs: Sequence[Callable[[], Rollout]], threads: int) -> list[Rollout]:
-    """Runs jobs on threads with the caller's context; results are in the order of the jobs.
-
-    What is interrupted leaves at once: jobs that have not begun never do.
-    """
-    if threads <= 1 or len(jobs) <= 1:
-        return [job() for job in jobs]
-    pool = ThreadPoolExecutor(min(threads, len(jobs)), "rlm-compile")
+def _read(state: Mapping[str, Any] | None) -> Rollout | None:
+    """A run out of the journal; None where there is none, or it is damaged."""
+    if state is None:
+        return None
     try:
-        futures = [pool.submit(contextvars.copy_context().run, job) for job in jobs]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        rollout = Rollout.from_json(state)
+        return replace(rollout, score=float(rollout.score))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        logger.warning("A run in the journal cannot be read; it is made again.")
+        return None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 
-from rlm_module import Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
-from rlm_module.errors import InputError
-from rlm_module.optimizers.evolution.components import Components, predictor_name
+from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, spending
+from rlm_module.errors import InputError, describe
+from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.trajectories.layout import ends
@@ -49,12 +50,12 @@ class Runner:
                 prediction = program(**inputs)
             except dspy.LMNotConfiguredError as error:
                 raise InputError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or set one.") from error
-            except Exception as error:
-                fault = f"{FAILED}{_described(error)}"
+            except (Exception, SystemExit, CancelledError) as error:
+                fault = f"{FAILED}{ends(describe(error), _ERROR_CHARS)}"
                 failed = BROKE if _is_broke(error) else "program"
             trace = list(dspy.settings.trace or [])
         seconds, records = time.monotonic() - began, records_of(runs, inputs)
-        if any(record.diagnosis.reason == "budget:cost" for record in records) and self._is_shared_limit(records):
+        if any(_met_shared_limit(record, self._limits(program).get(record.path), spent) for record in records):
             failed = BROKE
         shared: dict[str, Any] = {
             "records": records,
@@ -96,15 +97,9 @@ class Runner:
     def _plain(self, program: dspy.Module) -> list[Any]:
         return [p for name, p in program.named_predictors() if name in self._components.predictors]
 
-    def _is_shared_limit(self, records: Sequence[RunRecord]) -> bool:
-        """Whether the money that a run lacked was not its RLM's own limit."""
-        rlms = self._components.rlms
-        return any(
-            record.diagnosis.reason == "budget:cost"
-            and record.path in rlms
-            and rlms[record.path].budget.cost_usd is None
-            for record in records
-        )
+    def _limits(self, program: dspy.Module) -> dict[str, Budget]:
+        """The own budgets of RLMs by their places, frozen ones included."""
+        return {plain(name): module.budget for name, module in program.named_sub_modules() if isinstance(module, RLM)}
 
     def _steps(self, program: dspy.Module, trace: Sequence[Any]) -> dict[str, str]:
         """What the plain predictors were given and gave."""
@@ -134,6 +129,26 @@ class Runner:
         return said
 
 
+def _met_shared_limit(record: RunRecord, own: Budget | None, spent: Spent) -> bool:
+    """Whether the money or tokens that a run lacked were those of all runs: where less is left of them than of its own.
+
+    Args:
+        record: It.
+        own: The budget of its RLM; None where that is not known.
+        spent: What this run of the program is paid out of.
+    """
+    told, left = record.diagnosis, spent.left
+    if own is None:
+        return False
+    if told.reason == "budget:cost":
+        limit, used, shared = own.cost_usd, told.cost_usd, left.cost_usd
+    elif told.reason == "budget:tokens":
+        limit, used, shared = own.tokens, told.tokens, left.tokens
+    else:
+        return False
+    return limit is None or (shared is not None and shared < limit - (used or 0))
+
+
 def _is_broke(error: BaseException | None) -> bool:
     """Whether it came of a limit of money, or of tokens, that many runs share."""
     while error is not None:
@@ -161,10 +176,3 @@ def _shown(value: Any, chars: int) -> str:
         return ends(value if isinstance(value, str) else repr(value), chars)
     except Exception:
         return f"a {type(value).__name__} that cannot be shown"
-
-
-def _described(error: BaseException) -> str:
-    try:
-        return ends(f"{type(error).__name__}: {error}", _ERROR_CHARS)
-    except Exception:
-        return type(error).__name__

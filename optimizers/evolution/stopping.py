@@ -28,16 +28,25 @@ class Allowance:
     Args:
         max_runs: Program runs; None for no limit.
         max_cost_usd: US dollars for program runs and reflection together; None for no limit.
+        lost_run_usd: What runs cost of which the journal tells nothing but that.
+        lost_reflection_usd: The same for calls of the reflection model.
     """
 
-    def __init__(self, max_runs: int | None, max_cost_usd: float | None) -> None:
+    def __init__(
+        self,
+        max_runs: int | None,
+        max_cost_usd: float | None,
+        lost_run_usd: float = 0.0,
+        lost_reflection_usd: float = 0.0,
+    ) -> None:
         self.max_runs = max_runs
         self.max_cost_usd = max_cost_usd
         self.kept_runs = 0
         """Runs that only the last validation may use, and their money."""
         self.runs = self.reflections = 0
+        self._lost = lost_run_usd
         self._run_costs: float | None = 0.0
-        self._reflection_costs: float | None = 0.0
+        self._reflection_costs: float | None = lost_reflection_usd
 
     @property
     def reflection_cost_usd(self) -> float | None:
@@ -47,7 +56,7 @@ class Allowance:
     @property
     def cost_usd(self) -> float | None:
         """What all cost together; None where a price is not known."""
-        return plus(self._run_costs, self._reflection_costs)
+        return plus(plus(self._run_costs, self._lost), self._reflection_costs)
 
     def lacking(self, runs: int) -> str | None:
         """Which limit so many more program runs would break, in a few words; None for none."""
@@ -93,7 +102,7 @@ class Allowance:
 
     @property
     def _spent(self) -> float:
-        return (self._run_costs or 0.0) + (self._reflection_costs or 0.0)
+        return (self._run_costs or 0.0) + self._lost + (self._reflection_costs or 0.0)
 
 
 class Stopper:

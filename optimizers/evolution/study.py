@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import dspy
@@ -14,12 +15,12 @@ from rlm_module.optimizers.evolution.blame import Blame
 from rlm_module.optimizers.evolution.cases import Case
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
-from rlm_module.optimizers.evolution.options import Options
+from rlm_module.optimizers.evolution.options import Mark, Options, enough_runs
 from rlm_module.optimizers.evolution.pool import Pool
 from rlm_module.optimizers.evolution.progress import Progress
 from rlm_module.optimizers.evolution.proposing import Proposer
 from rlm_module.optimizers.evolution.reflection import ReflectionModel
-from rlm_module.optimizers.evolution.rollouts import Rollouts
+from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.runner import Runner
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted, Stopper
 from rlm_module.optimizers.evolution.validation import Acceptance, Finals, Found, StagedValidation
@@ -56,22 +57,23 @@ class Study:
         self._train, self._val = list(train), list(val)
         self._components = Components(student, options.learn)
         self._original = self._components.texts(student)
-        self._allowance = Allowance(options.max_runs, options.max_cost_usd)
+        self._allowance = Allowance(options.max_runs, options.max_cost_usd, evaluations.lost_usd, reflections.lost_usd)
         self._stopper = Stopper(self._allowance, options.patience)
         self._progress = Progress(self._allowance, options.show_progress)
-        runner = Runner(self._components, Metric(plain_metric(options.metric)), options.is_perfect)
+        self._mark = mark = Mark(options.perfect_score)
+        runner = Runner(self._components, Metric(plain_metric(options.metric)), mark.reaches)
         self._rollouts = Rollouts(
-            student, self._components, runner, self._allowance, evaluations, options.num_threads, self._progress.ran
+            student, self._components, runner, self._allowance, evaluations, options.num_threads, self._ran
         )
-        self._pool = Pool(self._rollouts, train, val, options, self._stopper)
+        self._pool = Pool(self._rollouts, train, val, options, mark, self._stopper)
         model = ReflectionModel(options.reflection_lm, self._allowance, reflections)
         self._dropped: list[Dropped] = []
-        blame = Blame(self._components, student, model.ask, options.is_perfect)
+        blame = Blame(self._components, student, model.ask, mark.reaches)
         proposer = Proposer(model.ask, self._dropped.append)
         self._adapter = RLMAdapter(
-            self._components, self._rollouts, self._pool, blame, proposer, options, self._original, self._stopper
+            self._components, self._rollouts, self._pool, blame, proposer, options, mark, self._original, self._stopper
         )
-        self._finals = Finals(self._rollouts, val, self._pool.screen, options.perfect_score)
+        self._finals = Finals(self._rollouts, val, self._pool.screen, mark)
         self._found: list[Found] = []
         self._stopped = ""
 
@@ -80,19 +82,40 @@ class Study:
 
         Raises:
             InputError: If nothing can be run or judged.
-            KeyboardInterrupt: If the user ends it; its `partial` is the best program up to then.
+            KeyboardInterrupt: If the user ends it. This and whatever else is raised has the best program up to then
+                as its `partial`.
         """
+        self._foresee()
         try:
             self._evolve()
             self._allowance.kept_runs = 0
             self._finals.validate(self._found)
-        except KeyboardInterrupt as interrupt:
-            self._stopped = "interrupted"
-            interrupt.partial = self.best()  # pyright: ignore[reportAttributeAccessIssue]
+        except BaseException as error:
+            self._stopped = "interrupted" if isinstance(error, KeyboardInterrupt) else "an error"
+            with suppress(AttributeError):  # not every exception takes one
+                error.partial = self.best()  # pyright: ignore[reportAttributeAccessIssue]
             raise
         finally:
             self._progress.close()
         return self.best()
+
+    def _ran(self, rollout: Rollout) -> None:
+        self._progress.ran()
+        if self._adapter.has_run:
+            self._mark.raise_to(rollout.score)
+
+    def _foresee(self) -> None:
+        """Says so where too few runs are allowed to learn anything."""
+        val, most = len({case.key for case in self._val}), self._options.max_runs
+        enough = enough_runs(val, min(self._options.minibatch_size, len(self._train)))
+        if most is not None and most < enough:
+            logger.warning(
+                "max_runs=%d is little for %d validation examples, and it may be that nothing is learned; allow at "
+                "least %d, or give a smaller valset.",
+                most,
+                val,
+                enough,
+            )
 
     def _evolve(self) -> None:
         """Runs gepa until a limit is met or nothing is left to learn."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_module.optimizers.evolution.cases import Case
+from rlm_module.optimizers.evolution.options import Mark
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.stopping import Exhausted
 from rlm_module.optimizers.lineage import Candidate, non_dominated
@@ -74,14 +75,14 @@ class Finals:
         rollouts: Runs candidates.
         val: The validation examples.
         screen: The part of them on which every candidate was run.
-        perfect: The best score that an example can have.
+        mark: The best score that an example can have.
     """
 
-    def __init__(self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], perfect: float) -> None:
+    def __init__(self, rollouts: Rollouts, val: Sequence[Case], screen: Sequence[int], mark: Mark) -> None:
         self._rollouts = rollouts
         self._val = list(val)
         self._screen = list(screen)
-        self._perfect = perfect
+        self._mark = mark
 
     def validate(self, found: Sequence[Found]) -> None:
         """Runs the most promising candidates on every validation example, as far as that can be paid."""
@@ -98,7 +99,9 @@ class Finals:
 
     def candidates(self, found: Sequence[Found]) -> list[Candidate]:
         """What is known of each."""
-        return [self._candidate(one) for one in found]
+        run = [set(scores) for one in found if (scores := self._scores(one))]
+        shared = set[int].intersection(*run) if run else set[int]()
+        return [self._candidate(one, shared) for one in found]
 
     def best(self, candidates: Sequence[Candidate]) -> int:
         """The best of those validated in full, ties to the cheaper; if none was, the best on what all were run on."""
@@ -131,11 +134,16 @@ class Finals:
         scores = self._scores(one)
         if len(scores) == len(self._val):
             return float("-inf")
-        most = max(self._perfect, *scores.values()) if scores else self._perfect
+        most = max(self._mark.score, *scores.values())
         return (sum(scores.values()) + (len(self._val) - len(scores)) * most) / len(self._val)
 
-    def _candidate(self, one: Found) -> Candidate:
-        scores, runs = self._scores(one), list(self._rollouts.known(one.texts).values())
+    def _candidate(self, one: Found, shared: set[int]) -> Candidate:
+        """What is known of one. Its cost and time are told on the examples that those it is compared with were run on:
+        all of them if it was validated in full, else those that every candidate was run on.
+        """
+        scores, known = self._scores(one), self._rollouts.known(one.texts)
+        told = shared if len(scores) < len(self._val) else scores.keys()
+        runs = [known[self._val[index].key] for index in scores if index in told]
         cost = total_cost(runs)
         return Candidate(
             number=one.number,

@@ -153,6 +153,11 @@ class Section:
         return blanks + text.replace("\n", f"\n{blanks}") if blanks else text
 
 
+def encodable(text: str) -> str:
+    """The text with lone surrogates, which no provider and no file takes, spelt out as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def ends(text: str, room: int) -> str:
     """The text, without its middle where it is longer than `room` characters."""
     if len(text) <= room:

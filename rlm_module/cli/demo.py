@@ -74,7 +74,7 @@ def demo(model: str | None, seed: int, chars: int, out: Path | None, brief: bool
     if not all(right):
         click.echo(f"{right.count(False)} of {len(right)} answers are wrong.", err=True)
         raise click.exceptions.Exit(NO_ANSWER)
-    click.echo(f"Both answers are right. The same in Python:\n\n{_SAME}")
+    click.echo(f"Both answers are right. The same in Python, with records of yours:\n\n{_SAME}")
 
 
 def chars_to_tokens(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,12 +81,14 @@ def longmemeval(data: Path, count: int | None, **options: Any) -> None:
 
         keys = {case.id: case.key for case in read_cases(data)}  # a broken file is told before anything is spent
         chosen = _spread(keys, count)
+        with data.open("rb") as file:
+            mark = f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
         about = f"{data.name}, {data.stat().st_size:,} bytes"
 
         def cases() -> Iterator[Case]:
             return (case for case in read_cases(data) if case.id in chosen)
 
-        Evaluation(Options(**options), about, chosen, cases).run()
+        Evaluation(Options(**options), about, mark, chosen, cases).run()
 
 
 @evaluate.command(epilog=_EXITS)
@@ -105,7 +108,7 @@ def generated(seed: int, questions: int, sessions: int, write: Path | None, **op
     questions that the history does not answer.
     """
     with reported_failures():
-        from rlm_module.memory.evaluation import case_of, generate, write_generated
+        from rlm_module.memory.evaluation import GENERATOR_VERSION, case_of, generate, write_generated
 
         def cases() -> Iterator[Case]:
             return (case_of(made.record) for made in generate(seed=seed, questions=questions, sessions=sessions))
@@ -120,7 +123,8 @@ def generated(seed: int, questions: int, sessions: int, write: Path | None, **op
             if not options["arms"]:
                 return
         about = f"generated, seed {seed}, {sessions} sessions"
-        Evaluation(Options(**options), about, {case.id: case.key for case in cases()}, cases).run()
+        mark = f"{about}, generator {GENERATOR_VERSION}"
+        Evaluation(Options(**options), about, mark, {case.id: case.key for case in cases()}, cases).run()
 
 
 def _spread(keys: dict[str, Key], count: int | None) -> dict[str, Key]:

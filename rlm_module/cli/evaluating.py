@@ -47,13 +47,15 @@ class Evaluation:
 
     Args:
         options: How.
-        data: What the questions are, in a few words, which stay the same for the same questions.
+        data: What the questions are, in a few words.
+        mark: The same for a program: equal where the questions are, and only there.
         keys: What the scoring knows of each question, by its id.
         cases: Reads or makes the questions, anew for each arm.
     """
 
     options: Options
     data: str
+    mark: str
     keys: Mapping[str, Key]
     cases: Callable[[], Iterator[Case]]
     _right: int = 0
@@ -77,7 +79,7 @@ class Evaluation:
             "sub-model": options.sub_model or "",
             "judge": options.judge or "",
         }
-        folder = ResultsFolder(options.results, {"data": self.data, **models})
+        folder = ResultsFolder(options.results, {"data": self.mark, **models})
         judge = self._judge()
         if not options.model:
             note("No model is named (-m or RLM_MODEL): the offline one answers, which finds and counts, no more.")

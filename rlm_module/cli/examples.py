@@ -53,7 +53,7 @@ def read_examples(path: Path, program: dspy.Module, inputs: Sequence[str] = ()) 
         raise InputError("The program takes any input by its `forward`; name those of the examples with --inputs.")
     examples: list[dspy.Example] = []
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # other ends of lines may stand in a text
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
         raise InputError(f"{path} cannot be read ({reason}); name a file of JSON lines.") from error
@@ -69,7 +69,7 @@ def read_examples(path: Path, program: dspy.Module, inputs: Sequence[str] = ()) 
         if missing := [name for name in needed if name not in found]:
             raise InputError(f"{path}, line {number} lacks the program's input {', '.join(missing)}; add it.")
         marked = [name for name in found if name in known]
-        examples.append(dspy.Example(**found).with_inputs(*marked))
+        examples.append(dspy.Example(found).with_inputs(*marked))
     if not examples:
         raise InputError(f"{path} holds no examples; write one JSON object a line.")
     return examples

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from rlm_module.cli.examples import Split, read_examples, split
+from rlm_module.cli.compiling import LEARN, Options, compile_program
+from rlm_module.cli.examples import read_examples, split
 from rlm_module.cli.exits import reported_failures
-from rlm_module.cli.models import named_model
+from rlm_module.cli.models import named_model, prices_of
 from rlm_module.cli.program import EXACT, load_metric, load_program
 from rlm_module.cli.recorded import note
-from rlm_module.errors import InputError
+from rlm_module.errors import InputError, UnknownPriceError
 
-if TYPE_CHECKING:
-    import dspy
-
-    from rlm_module.optimizers import Measured, Provenance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How a program is to be compiled; each field is the command's option of that name."""
-
-    metric: str
-    optimizer: str
-    save: Path
-    validation: Path | None
-    held_out: Path | None
-    inputs: str
-    model: str | None
-    reflection_model: str | None
-    max_runs: int | None
-    max_cost: float | None
-    patience: int | None
-    learn: tuple[str, ...]
-    threads: int
-    run_dir: Path | None
-    report: Path | None
-    seed: int
+_METRIC = (
+    f"FILE.py:NAME, a name in the program's file, or '{EXACT}': the share of the labels that equal the output of their "
+    "name; other columns do not count."
+)
 
 
 @click.command()
 @click.argument("program", metavar="FILE.py:NAME")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--metric", required=True, help=f"FILE.py:NAME, a name in the program's file, or '{EXACT}'.")
+@click.option("--metric", required=True, help=_METRIC)
 @click.option("--optimizer", type=click.Choice(["gepa", "bootstrap"]), default="gepa", show_default=True)
 @click.option("--save", required=True, type=click.Path(path_type=Path), help="Where the compiled program goes (.json).")
 @click.option("--validation", type=click.Path(path_type=Path), help="Examples to choose by, else a quarter of DATA.")
@@ -57,16 +35,22 @@ class Options:
 @click.option("--inputs", default="", help="Names of the inputs, with commas, where the program does not tell them.")
 @click.option("-m", "--model", envvar="RLM_MODEL", show_envvar=True, help="The LM, else what FILE.py configures.")
 @click.option("--reflection-model", help="The LM that writes instructions, else the same.")
-@click.option("--max-runs", type=click.IntRange(1), help="Program runs in all.")
-@click.option("--max-cost", type=click.FloatRange(0, min_open=True), help="US dollars in all.")
+@click.option("--max-runs", type=click.IntRange(1), help="Program runs while compiling; measuring comes on top.")
+@click.option(
+    "--max-cost", type=click.FloatRange(0, min_open=True), help="US dollars while compiling; measuring comes on top."
+)
+@click.option(
+    "--price",
+    multiple=True,
+    metavar="MODEL=IN/OUT",
+    help="What a model charges, in US dollars per million prompt and completion tokens; may be given more than once.",
+)
 @click.option("--patience", type=click.IntRange(1), help="Stop after so many rounds without a better program.")
 @click.option(
     "--learn",
     multiple=True,
     type=click.Choice(["strategy", "extract", "tools", "sub_calls"]),
-    default=["strategy", "extract"],
-    show_default=True,
-    help="What gepa may change of RLMs; may be given more than once.",
+    help=f"What gepa may change of RLMs, else {' and '.join(LEARN)}; may be given more than once.",
 )
 @click.option("--threads", type=click.IntRange(1), default=4, show_default=True, help="Program runs at once.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Keeps what was paid for, to go on after a stop.")
@@ -79,8 +63,11 @@ def optimize(program: str, data: Path, **options: Any) -> None:
     line: the program's inputs, and the labels that the metric looks at.
 
     Without files of their own, half of DATA trains, a quarter chooses the best program, and a quarter is held out to
-    measure it. Exit status: 0; 1 if compiling fails; 2 if the options or files cannot be used; 130 after Ctrl-C, with
-    what was found so far saved.
+    measure it. Measuring runs each held-out example once after compiling (with bootstrap each validation example, too),
+    whatever the limits; how many runs that takes is told before, and what they cost is saved with the score.
+
+    Exit status: 0; 1 if compiling fails; 2 if the options or files cannot be used; 130 after Ctrl-C, with what was
+    found so far saved.
     """
     chosen = Options(**options)
     with reported_failures(), contextlib.redirect_stdout(sys.stderr):
@@ -90,10 +77,13 @@ def optimize(program: str, data: Path, **options: Any) -> None:
 def _optimize(source: str, data: Path, options: Options) -> None:
     import dspy
 
-    if options.save.suffix != ".json":
-        raise InputError(f"--save {options.save} must end in .json")
+    from rlm_module import Budget, spending
+
+    _check_applicable(options)
+    _check_targets(options)
+    prices = prices_of(options.price)
     program = load_program(source)
-    metric = load_metric(options.metric, source)
+    metric = load_metric(options.metric, source, program)
     names = tuple(name.strip() for name in options.inputs.split(",") if name.strip())
     first, chosen_by, kept = (
         None if path is None else read_examples(path, program, names)
@@ -106,85 +96,34 @@ def _optimize(source: str, data: Path, options: Options) -> None:
             stack.enter_context(dspy.context(lm=named_model(options.model)))
         elif dspy.settings.lm is None:
             raise InputError(f"No model is named: give -m, or call dspy.configure in {source.rpartition(':')[0]}.")
-        _compile(program, metric, parts, options)
+        stack.enter_context(spending(Budget(prices=prices)))
+        try:
+            compile_program(program, metric, parts, options)
+        except UnknownPriceError as error:
+            raise InputError(
+                f"The price of {error.model!r} is not known, so --max-cost could not be held; give it with "
+                f"--price {error.model}=IN/OUT, in US dollars per million prompt and completion tokens"
+            ) from error
 
 
-def _compile(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> None:
-    """Compiles, measures, and saves what was found, also where it was stopped on the way."""
-    from rlm_module.optimizers import measure, save_compiled, write_report
-
-    stopped: KeyboardInterrupt | None = None
-    try:
-        compiled = _compiled(program, metric, parts, options)
-    except KeyboardInterrupt as interrupt:
-        stopped, compiled = interrupt, getattr(interrupt, "partial", None)
-        if compiled is None:
-            raise
-    provenance = _provenance(compiled, parts, options)
-    save_compiled(compiled, options.save, provenance)  # what was paid for is safe before more is spent
-    compilation = getattr(compiled, "compilation", None)
-    if options.report is not None and compilation is not None:
-        write_report(compilation, options.report, f"{options.save.stem}: compiled with {options.optimizer}")
-        note(f"The report is in {options.report}.")
-    validation = provenance.validation
-    note(f"Saved in {options.save}{f', validation score {validation.score:.3g}' if validation else ''}.")
-    if stopped is not None:
-        raise stopped
-    if parts.held_out:
-        measured: Measured = measure(compiled, parts.held_out, metric, num_threads=options.threads)
-        save_compiled(compiled, options.save, provenance.model_copy(update={"held_out": measured}))
-        note(f"Held-out score: {measured.score:.3g} over {measured.examples} examples.")
+def _check_applicable(options: Options) -> None:
+    """Refuses options that the optimizer would not heed."""
+    found = {name: getattr(options, name) for name in ("reflection_model", "patience", "learn", "run_dir", "report")}
+    given = [f"--{name.replace('_', '-')}" for name, value in found.items() if value]
+    if options.optimizer == "bootstrap" and given:
+        raise InputError(f"{', '.join(given)} cannot be used with --optimizer bootstrap; leave it out")
 
 
-def _compiled(program: dspy.Module, metric: Callable[..., Any], parts: Split, options: Options) -> dspy.Module:
-    from rlm_module.optimizers import RLMGEPA, RLMBootstrap
-
-    if options.optimizer == "bootstrap":
-        bootstrap = RLMBootstrap(metric, max_runs=options.max_runs, num_threads=options.threads)
-        return bootstrap.compile(program, trainset=parts.train)
-    gepa = RLMGEPA(
-        metric,
-        reflection_lm=named_model(options.reflection_model) if options.reflection_model else None,
-        max_runs=options.max_runs,
-        max_cost_usd=options.max_cost,
-        patience=options.patience,
-        num_threads=options.threads,
-        run_dir=options.run_dir,
-        seed=options.seed,
-        learn=options.learn,
-    )
-    return gepa.compile(program, trainset=parts.train, valset=parts.validation)
-
-
-def _provenance(compiled: dspy.Module, parts: Split, options: Options) -> Provenance:
-    from rlm_module.optimizers import Measured, Provenance, data_hash, versions
-
-    compilation = getattr(compiled, "compilation", None)
-    best = compilation.candidates[compilation.best] if compilation is not None else None
-    return Provenance(
-        optimizer=options.optimizer,
-        versions=versions(),
-        models=_models(compiled, options),
-        data_hash=data_hash([*parts.train, *parts.validation, *parts.held_out]),
-        runs=compilation.runs if compilation is not None else len(parts.train),
-        cost_usd=compilation.cost_usd if compilation is not None else None,
-        validation=None
-        if best is None
-        else Measured(
-            examples=len(best.scores),
-            score=best.score,
-            cost_usd=None if best.cost_usd is None else best.cost_usd * len(best.scores),
-        ),
-    )
-
-
-def _models(program: dspy.Module, options: Options) -> dict[str, str]:
-    """Names of the LMs, by predictor where one has an LM of its own."""
-    import dspy
-
-    from rlm_module import RLM
-
-    found = {"default": dspy.settings.lm, "reflection": options.reflection_model}
-    found |= {name: predictor.lm for name, predictor in program.named_predictors()}
-    found |= {f"{name}.sub_lm": rlm.sub_lm for name, rlm in program.named_sub_modules() if isinstance(rlm, RLM)}
-    return {name: str(getattr(lm, "model", lm)) for name, lm in found.items() if lm is not None}
+def _check_targets(options: Options) -> None:
+    """Refuses places that cannot be written, before anything is paid for."""
+    if options.save.suffix != ".json":
+        raise InputError(f"--save {options.save} must end in .json")
+    for name, target in (("--save", options.save), ("--report", options.report)):
+        if target is None:
+            continue
+        if target.is_dir():
+            raise InputError(f"{name} {target} is a folder; name a file")
+        if not target.parent.is_dir() or not os.access(target.parent, os.W_OK | os.X_OK):
+            raise InputError(f"{name} {target}: no file can be written in {target.parent}; make that folder first")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise InputError(f"{name} {target} cannot be written; name another file")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import dspy
 
 EXACT = "exact"
-"""The metric that compares each label with the output of its name."""
+"""The metric that compares each label that is an output with it."""
 
 
 def load_program(source: str) -> dspy.Module:
@@ -38,18 +38,19 @@ def load_program(source: str) -> dspy.Module:
     return found
 
 
-def load_metric(name: str, source: str) -> Callable[..., Any]:
+def load_metric(name: str, source: str, program: dspy.Module) -> Callable[..., Any]:
     """The metric that is meant.
 
     Args:
         name: `file.py:name`, a name in the program's file, or `exact`.
         source: `file.py:name` of the program.
+        program: It, whose outputs `exact` compares.
 
     Raises:
         InputError: If there is none.
     """
     if name == EXACT:
-        return _is_exact
+        return exact(frozenset(getattr(getattr(program, "signature", None), "output_fields", ())))
     place = split_source(name) or (Path(source.rpartition(":")[0]), name)
     found = load_attribute(*place)
     if not callable(found):
@@ -57,11 +58,22 @@ def load_metric(name: str, source: str) -> Callable[..., Any]:
     return found
 
 
-def _is_exact(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
-    """The share of the labels that the prediction equals; texts are compared without case and outer space."""
-    labels = dict(example.labels().items())
-    same = [_plain(value) == _plain(getattr(prediction, name, None)) for name, value in labels.items()]
-    return sum(same) / len(same) if same else 0.0
+def exact(outputs: frozenset[str]) -> Callable[..., float]:
+    """A metric: the share of the labels that the prediction equals; texts are compared without case and outer space.
+
+    Args:
+        outputs: What the program declares. Of other labels only those count that a prediction has.
+    """
+
+    def is_exact(example: dspy.Example, prediction: Any, trace: Any = None) -> float:
+        found: dict[str, Any] = dict(prediction.items()) if hasattr(prediction, "items") else vars(prediction)
+        labels = {name: value for name, value in example.labels().items() if name in outputs or name in found}
+        if not labels:
+            raise InputError("no label of the example is an output of the program; name them alike, or write a metric")
+        same = [_plain(value) == _plain(found.get(name)) for name, value in labels.items()]
+        return sum(same) / len(same)
+
+    return is_exact
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import re
 import sys
@@ -34,14 +35,18 @@ def load_attribute(file: Path, name: str) -> Any:
 def _imported(file: Path) -> Any:
     if not file.is_file():
         raise InputError(f"{file}: there is no such file; check the part before the colon")
-    known = sys.modules.get(file.stem)
-    if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == file.resolve():
-        return known
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    path = file.resolve()
+    private = f"_rlm_{hashlib.sha256(bytes(path)).hexdigest()[:12]}_{file.stem}"
+    for known in (sys.modules.get(file.stem), sys.modules.get(private)):
+        if known is not None and Path(getattr(known, "__file__", None) or "").resolve() == path:
+            return known
+    is_taken = _is_taken(file.stem, path)
+    spec = importlib.util.spec_from_file_location(private if is_taken else file.stem, file)
     if spec is None or spec.loader is None:
         raise InputError(f"{file} is not a Python file; name one that ends in .py")
     module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.resolve().parent))  # as for `python file.py`, so that it can import its neighbours
+    # As for `python file.py`, so that it can import its neighbours; but whoever imports the other module gets that.
+    sys.path.insert(len(sys.path) if is_taken else 0, str(path.parent))
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
@@ -49,3 +54,14 @@ def _imported(file: Path) -> Any:
         del sys.modules[spec.name]
         raise InputError(f"{file} cannot be imported ({type(error).__name__}: {error}); mend it first") from error
     return module
+
+
+def _is_taken(name: str, path: Path) -> bool:
+    """Whether a name is that of a module, loaded or not, which is another file."""
+    if name in sys.modules or name in sys.stdlib_module_names:
+        return True
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return True
+    return spec is not None and Path(spec.origin or "").resolve() != path

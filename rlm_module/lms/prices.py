@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ import dspy
 from dspy.clients.model_metadata import model_info, rate
 
 from rlm_module.budget import Budget
-from rlm_module.errors import InputError
+from rlm_module.errors import UnknownPriceError
 from rlm_module.events import Role, Usage
 from rlm_module.host.subcalls import model_name
 from rlm_module.lms.ledger import Need
 
+_LOCAL_PRICES = "LITELLM_LOCAL_MODEL_COST_MAP"
 _MARGIN = 1.15
 _MESSAGE_TOKENS = 16
 _COUNTED_CHARS = 2_000_000
@@ -55,7 +57,7 @@ def price_of(lm: Any, budget: Budget, prompt_tokens: int = 0) -> Price | None:
         budget: Holds the user's prices.
         prompt_tokens: Length of the prompt: some models charge more for long ones.
     """
-    return listed_price(lm, budget) or _known_price(_metadata(model_name(lm)), prompt_tokens)
+    return listed_price(lm, budget) or _known_price(_metadata(lm), prompt_tokens)
 
 
 def price_list(lms: Mapping[str, Any], budget: Budget) -> dict[str, str]:
@@ -69,7 +71,7 @@ def price_list(lms: Mapping[str, Any], budget: Budget) -> dict[str, str]:
 
 def window_of(lm: Any) -> int | None:
     """Tokens that an LM's prompt may have, None if that is not known."""
-    found = _metadata(model_name(lm)).get("max_input_tokens")
+    found = _metadata(lm).get("max_input_tokens")
     return found if isinstance(found, int) and found > 0 else None
 
 
@@ -77,16 +79,17 @@ def check_priced(lms: Mapping[str, Any], budget: Budget) -> None:
     """Refuses a budget of money that could not be held.
 
     Raises:
-        InputError: If the price of an LM is not known.
+        UnknownPriceError: If the price of an LM is not known.
     """
     if budget.cost_usd is None:
         return
     for lm in lms.values():
         if lm is not None and price_of(lm, budget) is None:
             name = model_name(lm)
-            raise InputError(
+            raise UnknownPriceError(
                 f"The price of {name!r} is not known, so cost_usd could not be held; give it as "
-                f"Budget(prices={{{name!r}: (dollars per million prompt tokens, per million completion tokens)}})."
+                f"Budget(prices={{{name!r}: (dollars per million prompt tokens, per million completion tokens)}}).",
+                name,
             )
 
 
@@ -143,9 +146,20 @@ def count_tokens(prompt: Any) -> int:
 
 
 def _count(text: str) -> int:
-    import litellm  # takes seconds to import, which only a run with a budget needs
+    return int(_tokenizer().token_counter(model="gpt-4o", text=text)) if text else 0
 
-    return int(litellm.token_counter(model="gpt-4o", text=text)) if text else 0
+
+@functools.cache
+def _tokenizer() -> Any:
+    """litellm, which takes seconds to import, and fetches a price list then unless it is told not to."""
+    is_told = _LOCAL_PRICES in os.environ
+    os.environ.setdefault(_LOCAL_PRICES, "True")
+    try:
+        import litellm
+    finally:
+        if not is_told:
+            del os.environ[_LOCAL_PRICES]
+    return litellm
 
 
 def _texts(prompt: Any) -> list[str]:
@@ -173,8 +187,12 @@ def _dearest(info: Mapping[str, Any], kinds: tuple[str, ...], prompt_tokens: int
     return None if found[0] is None else max(amount for amount in found if amount is not None)
 
 
-def _metadata(name: str) -> Mapping[str, Any]:
-    """What is known of a model; litellm's own map also holds what a user registered there."""
+def _metadata(lm: Any) -> Mapping[str, Any]:
+    """What an LM says of itself, else what is known of it; litellm's map also holds what a user registered there."""
+    own = getattr(lm, "model_metadata", None)
+    if isinstance(own, Mapping):
+        return own
+    name = model_name(lm)
     registered = getattr(sys.modules.get("litellm"), "model_cost", {}).get(name)
     return registered or _listed(name)
 

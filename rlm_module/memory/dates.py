@@ -75,14 +75,19 @@ def date_diff(a: dt.datetime, b: dt.datetime, unit: str = "days") -> float:
     Whole days, weeks, months and years are told from the calendar, whatever the time of day.
 
     Raises:
-        InputError: If there is no such unit.
+        InputError: If there is no such unit, or a time has no date in the zone of the other.
     """
     name = unit.lower().rstrip("s") + "s"
     if name not in _UNITS:
         raise InputError(f"date_diff knows no unit {unit!r}; use one of {', '.join(_UNITS)}.")
     if name in ("minutes", "hours"):
         return (b - a) / dt.timedelta(**{name: 1})
-    first, last = a.date(), b.astimezone(a.tzinfo).date() if a.tzinfo and b.tzinfo else b.date()
+    try:
+        first, last = a.date(), b.astimezone(a.tzinfo).date() if a.tzinfo and b.tzinfo else b.date()
+    except OverflowError as error:
+        raise InputError(
+            f"{b.isoformat()} lies beyond the year 9999 in the zone of the other time; leave it out."
+        ) from error
     if name in ("days", "weeks"):
         return (last - first).days / (7 if name == "weeks" else 1)
     months = _months_between(first, last) if last >= first else -_months_between(last, first)
@@ -94,8 +99,10 @@ def _months_between(first: dt.date, last: dt.date) -> float:
     whole = (last.year - first.year) * 12 + last.month - first.month
     if _months_later(first, whole) > last:
         whole -= 1
-    start, end = _months_later(first, whole), _months_later(first, whole + 1)
-    return whole + (last - start) / (end - start)
+    start = _months_later(first, whole)
+    if (start.year, start.month) == (dt.MAXYEAR, 12):  # no date is a month later
+        return whole + (last - start).days / 31
+    return whole + (last - start) / (_months_later(first, whole + 1) - start)
 
 
 def _months_later(day: dt.date, months: int) -> dt.date:

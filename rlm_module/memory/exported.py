@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from rlm_module.errors import InputError
-from rlm_module.memory.data import Id, Moment, Observation, Role, Text, fault
+from rlm_module.memory.data import MAX_TURNS, Id, Moment, Observation, Role, Text, fault
 
 
 class _Line(BaseModel):
@@ -24,7 +24,7 @@ class ExportedTurn(_Line):
         ts: When.
     """
 
-    position: int = Field(ge=0)
+    position: int = Field(ge=0, lt=MAX_TURNS)
     role: Role
     text: Text
     ts: Moment
@@ -47,9 +47,26 @@ class ExportedSession(_Line):
     id: Id
     public_id: str
     started_at: Moment
-    length: int
+    length: int = Field(ge=0, le=MAX_TURNS)
     turns: tuple[ExportedTurn, ...]
     observed: dict[str, int] = {}
+
+    @model_validator(mode="after")
+    def _within_its_length(self) -> ExportedSession:
+        if fault := self.fault():
+            raise ValueError(fault)
+        return self
+
+    def fault(self) -> str | None:
+        """What is wrong with its places, which a copy with other values may have; None where nothing is."""
+        places = [turn.position for turn in self.turns]
+        if not 0 <= self.length <= MAX_TURNS:
+            return f"its length is {self.length}, not 0 to {MAX_TURNS:,}"
+        if places != sorted(set(places)) or any(not 0 <= place < self.length for place in places):
+            return "its turns are at wrong positions"
+        if any(not 0 <= through <= self.length for through in self.observed.values()):
+            return "an observer has read more of it than there was"
+        return None
 
 
 class ExportedObservation(_Line):
@@ -59,11 +76,13 @@ class ExportedObservation(_Line):
         type: Tells it from a session.
         session_id: The opaque id of the session it was made of.
         observation: The observation, with its id.
+        known_at: When the latest was known of what it was made of; None is when the session's last turn was said.
     """
 
     type: Literal["observation"] = "observation"
     session_id: str
     observation: Observation
+    known_at: Moment | None = None
 
 
 ExportedLine: TypeAlias = ExportedSession | ExportedObservation

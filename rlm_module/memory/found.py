@@ -108,7 +108,7 @@ class Forgotten:
     Args:
         sessions: How many sessions.
         turns: How many turns, those of the sessions included.
-        observations: How many observations that rested on one of them.
+        observations: How many observations that rested on one of them, or superseded one that did.
     """
 
     sessions: int

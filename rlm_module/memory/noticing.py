@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,9 @@ def _observation(one: Noticed, sources: Sequence[Turn], log: Mapping[str, Observ
 
 def _when(words: str | None, sources: Sequence[Turn]) -> tuple[dt.datetime | None, dt.datetime | None]:
     plain = _plain(words or "")
-    said = next((turn for turn in sources if plain and plain in _plain(turn.text)), None)
+    # Not within another word or number: "10 days ago" is not said by "110 days ago", nor "two" by "twenty-two".
+    standing = re.compile(rf"(?<![\w.,-]){re.escape(plain)}(?![\w-])")
+    said = next((turn for turn in sources if plain and standing.search(_plain(turn.text))), None)
     days = days_meant(plain, said.ts.date()) if said is not None else None
     return (None, None) if days is None or said is None else days.moments(said.ts.tzinfo)
 

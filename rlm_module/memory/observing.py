@@ -31,6 +31,18 @@ _LOG_CHARS = 200
 _CHARS_PER_TOKEN = 4
 _PROMPT_TOKENS = 2_500
 _REPLY_TOKENS = 600
+_HOPELESS = 20
+"""So many sessions may fail before one is read; after that, none would be."""
+
+_FAULT_CHARS = 300
+_BEYOND_SESSIONS = (
+    dspy.LMAuthError,
+    dspy.LMBillingError,
+    dspy.LMConfigurationError,
+    dspy.LMTransportError,
+    dspy.LMUnsupportedModelError,
+)
+"""What no session is to blame for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,7 @@ class ObserverReport:
         observations: Observations kept.
         dropped: What the model said and no turn bears out.
         failed: Sessions that could not be read; they stay pending.
+        faults: Of each of these, its id and why, in a sentence.
         is_cut_short: Whether the budget ended before the sessions did; the rest stays pending.
         usage: LM usage; `usage.cost_usd` is None where a price is not known.
         seconds: Wall time.
@@ -72,6 +85,7 @@ class ObserverReport:
     observations: int
     dropped: int
     failed: int
+    faults: tuple[str, ...]
     is_cut_short: bool
     usage: Usage
     seconds: float
@@ -79,6 +93,7 @@ class ObserverReport:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
+    session_id: str
     observations: Sequence[Observation] = ()
     dropped: int = 0
     error: Exception | None = None
@@ -140,7 +155,8 @@ class Observer(dspy.Module):
             budget: What it may spend; what does not fit stays pending.
 
         Raises:
-            FatalError: If no session of a whole batch could be read: then none will be.
+            FatalError: If the LM cannot be reached or used, or none of several sessions could be read. One that cannot
+                be read beside others that can is in the report, and stays pending.
         """
         began = time.monotonic()
         pending = list(self._pending(memory))
@@ -154,12 +170,14 @@ class Observer(dspy.Module):
                 made += results
                 if any(isinstance(one.error, LimitReached) for one in results):
                     break
-                if all(one.error is not None for one in results):
-                    fault = describe(results[0].error or Exception())
-                    message = f"None of {len(batch)} sessions could be observed ({fault}); name another LM."
-                    raise FatalError(message) from results[0].error
+                if all(isinstance(one.error, _BEYOND_SESSIONS) for one in results):
+                    raise _hopeless(results)
+                if len(made) >= _HOPELESS and all(one.error is not None for one in made):
+                    break
                 for one in results:
                     log.add(one.observations)
+        if len(made) > 1 and not any(one.error is None or isinstance(one.error, LimitReached) for one in made):
+            raise _hopeless(made)
         return _report(made, spent.usage.total, time.monotonic() - began)
 
     def _batch(self, memory: UserMemory, batch: Sequence[Pending], log: _Log, lm: Any) -> list[_Made]:
@@ -177,20 +195,23 @@ class Observer(dspy.Module):
             new = [turn for turn in turns if _position(turn) >= first]
             for part in _parts(new, self.window_chars):
                 through = _position(part[-1]) + 1
-                found, missed = self._read(part, log, lm)
-                ids = memory.observe(pending.session_id, found, observer=self.name, first=first, through=through)
+                entries = log.about(part)
+                found, missed = self._read(part, entries, lm)
+                shown = [entry.id for entry in entries]
+                ids = memory.observe(
+                    pending.session_id, found, observer=self.name, first=first, through=through, log=shown
+                )
                 made += [one.model_copy(update={"id": name}) for one, name in zip(found, ids, strict=True)]
                 dropped, first = dropped + missed, through
         except (dspy.LMNotConfiguredError, dspy.LMConfigurationError):
             raise
         except Exception as error:
             if not isinstance(error, LimitReached):
-                logger.warning("Session %s could not be observed: %s", pending.session_id, describe(error))
-            return _Made(made, dropped, error)
-        return _Made(made, dropped)
+                logger.warning("Session %s could not be observed: %s", pending.session_id, _fault(error))
+            return _Made(pending.session_id, made, dropped, error)
+        return _Made(pending.session_id, made, dropped)
 
-    def _read(self, turns: Sequence[Turn], log: _Log, lm: Any) -> tuple[list[Observation], int]:
-        entries = log.about(turns)
+    def _read(self, turns: Sequence[Turn], entries: Sequence[Observation], lm: Any) -> tuple[list[Observation], int]:
         shown = "\n".join(
             as_data({"id": one.id, "subject": one.subject, "value": one.value[:_LOG_CHARS]}) for one in entries
         )
@@ -216,18 +237,27 @@ class _Log:
 
     Args:
         memory: Whose.
-        stale: Sessions that are to be observed from their beginning: what was learned from them before goes then.
+        stale: Sessions that are to be observed from their beginning: what was learned from them before goes then, and
+            what superseded it.
     """
 
     def __init__(self, memory: UserMemory, stale: Collection[str]) -> None:
-        self._entries: list[Observation] = []
+        known: list[Observation] = []
         cursor = None
         while True:
-            page = memory.observations(current=True, limit=1_000, cursor=cursor)
-            self._entries += [one for one in page.items if not any(_session(i) in stale for i in one.source_turn_ids)]
+            page = memory.observations(limit=1_000, cursor=cursor)
+            known += page.items
             cursor = page.cursor
             if cursor is None:
-                return
+                break
+        later = {one.id for one in known if any(_session(source) in stale for source in one.source_turn_ids)}
+        gone: set[str] = set()
+        while later:
+            gone |= later
+            later = {one.id for one in known if one.supersedes in later} - gone
+        left = [one for one in known if one.id not in gone]
+        superseded = {one.supersedes for one in left}
+        self._entries = [one for one in left if one.id not in superseded]
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Takes in what was learned, and drops what it supersedes."""
@@ -250,14 +280,31 @@ class _Log:
         return [entry[3] for entry in ranked[-_LOG_ENTRIES:]]
 
 
+def _hopeless(made: Sequence[_Made]) -> FatalError:
+    first = next(one.error for one in made if one.error is not None)
+    sessions = "The session" if len(made) == 1 else f"None of {len(made)} sessions"
+    could = "could not" if len(made) == 1 else "could"
+    fatal = FatalError(f"{sessions} {could} be observed ({_fault(first)}); see to the LM, or name another.")
+    fatal.__cause__ = first
+    return fatal
+
+
+def _fault(error: Exception) -> str:
+    """The first paragraph of an error: what follows are prompts, replies and advice."""
+    text = " ".join(describe(error).strip().split("\n\n")[0].split())
+    return text if len(text) <= _FAULT_CHARS else f"{text[:_FAULT_CHARS]}…"
+
+
 def _report(made: Sequence[_Made], usage: Usage, seconds: float) -> ObserverReport:
     errors = [one.error for one in made if one.error is not None]
     limits = sum(isinstance(error, LimitReached) for error in errors)
+    failed = [(one.session_id, one.error) for one in made if one.error and not isinstance(one.error, LimitReached)]
     return ObserverReport(
         sessions=len(made) - len(errors),
         observations=sum(len(one.observations) for one in made),
         dropped=sum(one.dropped for one in made),
-        failed=len(errors) - limits,
+        failed=len(failed),
+        faults=tuple(f"Session {name} could not be observed ({_fault(error)})." for name, error in failed),
         is_cut_short=limits > 0,
         usage=usage,
         seconds=seconds,

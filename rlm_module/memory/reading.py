@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import datetime as dt
 import json
+import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ READ_CHARS = 200_000
 TURN_CHARS = 20_000
 """How much of a turn is shown with others."""
 _MAX_IDS = 200
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""What ends a line beside what JSON escapes."""
 
 
 class ReadSession(dspy.Signature):
@@ -169,6 +172,7 @@ def lines_of(turns: Iterable[Turn], chars: int = TURN_CHARS, *, about: str = "")
 def as_data(value: Any) -> str:
     """A value as one line of JSON, in which no text can end the line, or pass for a mark of an adapter."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    text = _LINE_ENDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.replace("<<CUSTOM-TYPE", "\\u003c<CUSTOM-TYPE").replace("[[ ##", "\\u005b[ ##")
 
 

@@ -48,11 +48,12 @@ class UserMemory(Protocol):
         Args:
             sessions: In any order; each id at most once.
             replace: Whether a session with other turns than before takes the old one's place. Observations of the old
-                one are then forgotten.
+                one are then forgotten. Where a turn was forgotten, none is put.
 
         Raises:
             SessionChangedError: If a session has other turns than before and `replace` is false.
-            InputError: If two sessions have one id, or the handle is bound to a time.
+            InputError: If two sessions have one id, something else than a session is among them, or the handle is
+                bound to a time.
         """
         ...
 
@@ -69,7 +70,7 @@ class UserMemory(Protocol):
         cursor: str | None = None,
         as_of: dt.datetime | None = None,
     ) -> Page[SessionLine]:
-        """Sessions, the earliest first.
+        """Sessions, the earliest first, without those of which no turn was known or all are forgotten.
 
         Args:
             after: Only those that began then or later.
@@ -112,11 +113,19 @@ class UserMemory(Protocol):
         ...
 
     def observe(
-        self, session_id: str, observations: Sequence[Observation], *, observer: str, first: int, through: int
+        self,
+        session_id: str,
+        observations: Sequence[Observation],
+        *,
+        observer: str,
+        first: int,
+        through: int,
+        log: Sequence[str] = (),
     ) -> tuple[str, ...]:
         """Writes what an observer made of a session, and that it did, in one transaction.
 
-        Where `first` is 0, observations that were made of the session before are forgotten.
+        Where `first` is 0, observations that were made of the session before are forgotten. An observation is known no
+        sooner than the last turn that was read for it, cited or not, and than what of the log was shown.
 
         Args:
             session_id: The session.
@@ -124,6 +133,7 @@ class UserMemory(Protocol):
             observer: Name and version of what made them; another one will find all sessions pending.
             first: From which position on the session was read.
             through: Up to which position, that one not included.
+            log: Ids of the observations that the observer was shown; one that is gone does not count.
 
         Returns:
             The ids of the observations, in order.
@@ -166,6 +176,8 @@ class UserMemory(Protocol):
 
     def forget_turn(self, turn_id: str, *, purge: bool = False) -> Forgotten:
         """Removes a turn and every observation that rests on it; other turns keep their ids.
+
+        An observation that superseded one of these may tell what it said: it goes as well, and its session is pending.
 
         Args:
             turn_id: The turn.

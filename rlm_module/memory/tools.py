@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 from rlm_module import SubcallError, concurrent
 from rlm_module.errors import InputError
@@ -105,13 +105,13 @@ def list_sessions(
 
 
 @concurrent
-def search(query: str, k: int = 10, role: Role | None = None) -> list[TurnView]:
+def search(query: str, k: int = 10, role: str | None = None) -> list[TurnView]:
     """Turns that share words with the query, the best first, with `id`, `session_id`, `role`, `ts` and `text`.
 
     It matches words, not meanings: ask with several words for the same thing. `role` is "user" or "assistant".
     """
     inquiry = current_inquiry()
-    hits = inquiry.memory.search(query, k, role=role)
+    hits = inquiry.memory.search(query, k, role=cast("Role | None", role))  # another is refused there, in a sentence
     inquiry.note(hit.turn.id for hit in hits)
     return [TurnView.of(hit.turn, hit.session_id) for hit in hits]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, ClassVar
 
 import dspy
 from dspy.lm15 import Message, Request, Response, Usage, response_to_events
@@ -90,6 +90,9 @@ class OfflineLM(dspy.LM):
         model: The name it reports.
         **options: As for `dspy.LM`. The cache is off by default, since answering is as quick as looking up.
     """
+
+    model_metadata: ClassVar[Mapping[str, float]] = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    """What a budget asks for; that of other models is looked up, which may need a network."""
 
     def __init__(self, model: str = MODEL, **options: Any) -> None:
         options.setdefault("cache", False)

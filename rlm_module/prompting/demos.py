@@ -69,6 +69,14 @@ def plain_demos(demos: Iterable[Any]) -> list[Demonstration]:
     return [_shortened(turns) for turns in found if turns]
 
 
+def is_demonstration(demo: Any) -> bool:
+    """Whether it is a demonstration, or a turn as stock optimizers gather it, with nothing in it that would be lost."""
+    if isinstance(demo, Mapping) and "turns" in demo:
+        turns: Any = demo["turns"]
+        return isinstance(turns, list) and bool(turns) and all(_is_turn(turn) for turn in turns)
+    return _is_turn(demo)
+
+
 def shown_turns(demos: Iterable[Any]) -> list[dict[str, str]]:
     """The turns that a conversation begins with: those of the first demonstrations, as many as fit whole."""
     shown, left = list[dict[str, str]](), DEMO_TOKENS

@@ -14,10 +14,12 @@ from pydantic_core import to_jsonable_python
 from rlm_module.errors import InputError
 from rlm_module.lms.accounts import current_account
 from rlm_module.prompting.adapters import advice_for, current_adapter, outputs_adapter, turn_adapter
-from rlm_module.prompting.demos import plain_demos
+from rlm_module.prompting.demos import is_demonstration, plain_demos
 from rlm_module.prompting.shown import encodable
 from rlm_module.runs import mark_run
 from rlm_module.signatures.compact import Compact
+
+_UNFIT = "the file is damaged or of another version: compile this program anew and save that."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +59,28 @@ class LearnedPredict(dspy.Predict):
         """What was learned, as plain JSON."""
         return {"instructions": self.signature.instructions, "demos": self._plain_demos()}
 
-    def load_state(self, state: dict[str, Any], *, allow_unsafe_lm_state: bool = False) -> LearnedPredict:
+    def load_state(self, state: Any, *, allow_unsafe_lm_state: bool = False) -> LearnedPredict:
         """Takes over what `dump_state` gave.
 
         Raises:
-            InputError: If the state is that of another predictor, as dspy.RLM saves it.
+            InputError: If the state is that of another predictor, as dspy.RLM saves it, or a part is of a wrong type.
         """
-        if set(state) != {"instructions", "demos"}:
+        if not isinstance(state, Mapping) or set(state) != {"instructions", "demos"}:
             raise InputError(
                 "This file holds the state of another module, such as dspy.RLM, whose prompt is bound to its own "
                 "limits and tools; compile the rlm_module.RLM anew and save that."
             )
-        self.signature = self.signature.with_instructions(state["instructions"])
-        self.demos = [dict(demo) for demo in state["demos"]]
+        instructions, demos = state["instructions"], state["demos"]
+        if not isinstance(instructions, str):
+            raise InputError(f"The saved instructions are a {type(instructions).__name__}, not a text; {_UNFIT}")
+        if not isinstance(demos, list) or not all(self._is_demo(demo) for demo in demos):
+            raise InputError(f"The saved demos are not a list of demonstrations as `save` writes them; {_UNFIT}")
+        self.signature = self.signature.with_instructions(instructions)
+        self.demos = [dict(demo) for demo in demos]
         return self
+
+    def _is_demo(self, demo: Any) -> bool:
+        return isinstance(demo, Mapping) and all(isinstance(name, str) for name in demo)
 
     def _plain_demos(self) -> list[dict[str, Any]]:
         names = self.signature.fields
@@ -127,6 +137,9 @@ class ActPredict(LearnedPredict):
 
     def _plain_demos(self) -> list[dict[str, Any]]:
         return list(plain_demos(self.demos))
+
+    def _is_demo(self, demo: Any) -> bool:
+        return is_demonstration(demo)
 
 
 class CompactPredict(LearnedPredict):

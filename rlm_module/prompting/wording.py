@@ -34,17 +34,22 @@ class Wording(Parameter):
         """What was learned, as plain JSON."""
         return {"tools": dict(self.tools), "sub_calls": self.sub_calls}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
+    def load_state(self, state: Any) -> None:
         """Takes over what `dump_state` gave.
 
         Raises:
             InputError: If the state is something else's.
         """
-        tools, sub_calls = state.get("tools"), state.get("sub_calls")
-        if set(state) != {"tools", "sub_calls"} or not isinstance(tools, Mapping) or not isinstance(sub_calls, str):
+        found: Any = state if isinstance(state, Mapping) else {}
+        tools, sub_calls = found.get("tools"), found.get("sub_calls")
+        if set(found) != {"tools", "sub_calls"} or not _are_texts(tools) or not isinstance(sub_calls, str):
             raise InputError(
                 "This file holds no wording of an RLM where one should stand; it is another program's, or another "
                 "version's: compile this program anew and save that."
             )
-        self.tools = {str(name): str(text) for name, text in tools.items()}
+        self.tools = dict(tools)
         self.sub_calls = sub_calls
+
+
+def _are_texts(found: Any) -> bool:
+    return isinstance(found, Mapping) and all(isinstance(text, str) for pair in found.items() for text in pair)

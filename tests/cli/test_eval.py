@@ -122,10 +122,16 @@ def test_options_that_cannot_be_used(
 
 def test_results_of_other_questions_are_not_mixed_in(tmp_path: Path, models: Models, data: Path) -> None:
     longmemeval(tmp_path, data, "--arm", "bm25")
-    data.write_text(json.dumps([record()]))
+    text = data.read_text()
+    data.write_text(text.replace("Rex", "Tom"))  # as long as before
     result = longmemeval(tmp_path, data, "--arm", "bm25")
     assert result.exit_code == 2
     assert "results of another evaluation" in result.stderr
+    asked = models.asked("a/model")
+    (tmp_path / "renamed.json").write_text(text)
+    again = longmemeval(tmp_path, tmp_path / "renamed.json", "--arm", "bm25")
+    assert again.exit_code == 0
+    assert models.asked("a/model") == asked
 
 
 def test_a_question_that_fails_is_told_and_tried_again(tmp_path: Path, models: Models, data: Path) -> None:

@@ -54,6 +54,18 @@ def test_a_program_that_takes_anything_needs_the_names_of_its_inputs(tmp_path: P
     assert set(example.inputs().keys()) == {"question"}
 
 
+def test_a_text_may_hold_the_ends_of_lines_that_unicode_knows(tmp_path: Path) -> None:
+    text = "one\u2028two\u2029three\x85four"
+    path = _file(tmp_path, json.dumps({"question": text}, ensure_ascii=False), '{"question": "?"}\r')
+    assert [example.question for example in read_examples(path, _Named())] == [text, "?"]
+
+
+def test_a_column_may_have_any_name(tmp_path: Path) -> None:
+    (example,) = read_examples(_file(tmp_path, {"question": "?", "self": 1, "base": "b", "cls": 3}), _Named())
+    assert dict(example.items()) == {"question": "?", "self": 1, "base": "b", "cls": 3}
+    assert set(example.inputs().keys()) == {"question"}
+
+
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [

@@ -10,10 +10,10 @@ import dspy
 import pytest
 
 from rlm_module import InputError
-from rlm_module.memory import MemoryPrediction, SqliteStore
+from rlm_module.memory import MemoryPrediction, SqliteStore, read_session
 from rlm_module.memory.arms import ARMS, FullHistory, Search, make_arm
-from tests.memory.cast import ANN, AS_OF, Cast, noticed, rows, section, turns_of
-from tests.scripted import ScriptedLM, fields
+from tests.memory.cast import ANN, AS_OF, Cast, chat, noticed, rows, section, turns_of
+from tests.scripted import ScriptedLM, fields, turn
 
 PROMPT = ("full_history", "bm25", "oracle")
 TOOLED = ("tools", "delegation", "observations")
@@ -120,3 +120,18 @@ def test_a_prompt_delimits_what_it_shows(store: SqliteStore) -> None:
 def test_an_unknown_arm_is_refused(store: SqliteStore) -> None:
     with pytest.raises(InputError, match=r"^There is no arm 'psychic'; choose from full_history, bm25, rlm, tools, "):
         make_arm("psychic", store, "ann")
+
+
+@pytest.mark.parametrize("name", ["full_history", "rlm", "oracle"])
+def test_a_session_without_turns_that_are_known_is_no_part_of_the_history(store: SqliteStore, name: str) -> None:
+    ann = store.user("ann")
+    later = {"role": "user", "text": "said later", "ts": "2025-03-01T00:00:00Z"}
+    ann.ingest([read_session({"id": "later", "started_at": "2024-01-01T00:00:00Z", "turns": [later]})])
+    ann.ingest([chat("gone", "2024-01-02", ("user", "forgotten"))])
+    ann.forget_turn(f"{ann.session_id('gone')}.0")
+    lm = ScriptedLM(lambda request: fields(answer="red", evidence="[]"))
+    if name == "rlm":
+        lm = ScriptedLM([turn(PLAIN.replace("'A red Cube'", "str(len(list(history)))"))])
+    with dspy.context(lm=lm):
+        answer = make_arm(name, store, "ann")(question="Which bicycle?", as_of=AS_OF).answer
+    assert answer == ("3" if name == "rlm" else "red")

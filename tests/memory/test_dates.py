@@ -109,3 +109,12 @@ def test_an_unknown_unit_is_refused() -> None:
     moment = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     with pytest.raises(InputError, match=r"^date_diff knows no unit 'moons'; use one of minutes, hours, "):
         date_diff(moment, moment, "moons")
+
+
+@pytest.mark.parametrize(
+    ("first", "months"), [(dt.datetime(9999, 11, 30), 1 + 1 / 31), (dt.datetime(9999, 12, 1), 30 / 31)]
+)
+def test_months_are_counted_to_the_end_of_time(first: dt.datetime, months: float) -> None:
+    last = dt.datetime(9999, 12, 31)
+    assert date_diff(first, last, "months") == pytest.approx(months)
+    assert date_diff(last, first, "months") == -date_diff(first, last, "months")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import dspy
 import pytest
 
-from rlm_module.memory import SqliteStore, StoreBusyError
+from rlm_module.memory import Observer, SqliteStore, StoreBusyError
 from rlm_module.memory.samples import id_of, observation, session
+from tests.memory.cast import Cast, chat, noticed
 
 SECRETS = ("xyzzysecret", "plughsecret", "Zanzibarsecret")
 
@@ -76,3 +78,23 @@ def test_a_reader_that_does_not_end_is_named_and_purging_can_be_tried_again(tmp_
         reader.close()
         store.purge()
         assert traces(tmp_path) == {}
+
+
+def test_what_an_observer_copied_from_its_log_is_purged_with_what_it_superseded(tmp_path: Path) -> None:
+    def observer(turns: list[dict[str, str]], log: list[dict[str, str]]) -> str:
+        said = {"kind": "fact", "subject": "home", "value": turns[0]["text"], "turns": [turns[0]["id"]]}
+        if not log:
+            return noticed(said)
+        return noticed(said | {"value": f"Moved from {log[0]['value']}", "supersedes": log[0]["id"]})
+
+    home = chat("home", "2024-04-10", ("user", SECRETS[0]))
+    move = chat("move", "2024-06-20", ("user", "We moved to Bergen."))
+    with SqliteStore(tmp_path / "memory.db") as store, dspy.context(lm=Cast(observer=observer).lm):
+        ann = store.user("ann")
+        ann.ingest([home, move])
+        Observer(concurrency=1).observe(ann)
+        assert ann.observations(current=True).items[0].value == f"Moved from {SECRETS[0]}"
+        assert ann.forget_session(id_of(ann, "home"), purge=True).observations == 2
+        assert traces(tmp_path) == {}
+        assert Observer(concurrency=1).observe(ann).sessions == 1
+        assert [one.value for one in ann.observations().items] == ["We moved to Bergen."]

@@ -89,7 +89,28 @@ def test_chatgpt_the_branch_shown_last_without_what_has_no_words(tmp_path: Path)
 def test_claude_with_what_was_attached(tmp_path: Path) -> None:
     read = read_anthropic(write(tmp_path / "conversations.json", [CLAUDE]))
     assert said(read) == [[("user", "a hat\n\n[list.txt]\nred, blue"), ("assistant", "nice")]]
-    assert read.notes == ()
+
+
+def test_parts_that_are_no_text_are_left_out_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "claude.json", [CLAUDE])
+    note = "{} parts of {}, such as pictures, are no text and are left out."
+    assert read_anthropic(path).notes == (note.format(1, path),)
+    picture = {"sender": "human", "text": "", "files": [{"file_name": "cat.png"}], "attachments": [{"file_size": 9}]}
+    path = write(tmp_path / "files.json", [{**CLAUDE, "chat_messages": [picture]}])
+    assert note.format(2, path) in read_anthropic(path).notes
+    path = write(tmp_path / "chatgpt.json", [CHATGPT])
+    assert read_openai(path).notes == (note.format(1, path),)
+    path = tmp_path / "lines.jsonl"
+    parts = [{"type": "image_url", "image_url": "x"}, {"type": "text", "text": "a cat"}]
+    path.write_text(json.dumps({"session_id": "a", "role": "user", "content": parts, "ts": "2024-01-01T00:00Z"}))
+    read = read_json_lines(path)
+    assert (said(read), read.notes) == ([[("user", "a cat")]], (note.format(1, path),))
+
+
+def test_a_turn_whose_content_is_null_is_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"session_id": "a", "role": "assistant", "content": null, "ts": "2024-01-01T00:00Z"}')
+    assert said(read_json_lines(path)) == [[("assistant", "")]]
 
 
 def test_json_lines_of_sessions_and_of_messages(tmp_path: Path) -> None:
@@ -147,6 +168,13 @@ GOOD = '{"id": "a", "started_at": "2024-01-01", "turns": [{"role": "user", "text
         (read_openai, json.dumps({"a": [1]}) + "]", r"is no JSON array"),
         (read_openai, "[" * 100_000 + "]", r"nested too deeply|is no JSON"),
         (read_anthropic, json.dumps([CHATGPT]), r"Item 0 of .* is no conversation of Claude"),
+        (read_openai, json.dumps([{**CHATGPT, "current_node": ["d"]}]), r"do not lead to its beginning"),
+        (read_openai, json.dumps([CHATGPT]) * 2, r"goes on after its array's end \('\[\{\"conversation_id\":"),
+        (read_openai, json.dumps([CHATGPT]) + " more ]", r"goes on after its array's end \('more \]'\)"),
+        (read_anthropic, f"[{json.dumps(CLAUDE)}{json.dumps(CLAUDE)}]", r"Item 1 of .* does not come after a comma"),
+        (read_anthropic, f"[{json.dumps(CLAUDE)},]", r"Item 1 of .* is no JSON"),
+        (read_anthropic, '[{"uuid": ' + "1" * 5_000 + "}]", r"Item 0 of .* has a number of too many digits"),
+        (read_json_lines, '{"id": ' + "1" * 5_000 + "}", r"Line 1 of .* has a number of too many digits"),
         (read_anthropic, json.dumps([CLAUDE, 3]), r"Item 1 of .* is int and no object"),
         (read_anthropic, json.dumps([{**CLAUDE, "created_at": "soon"}]), r"'soon' of session 'u-1' is no time"),
         (read_json_lines, GOOD + "\n" + GOOD[:50], r"Line 2 of .* is no JSON"),
@@ -155,6 +183,13 @@ GOOD = '{"id": "a", "started_at": "2024-01-01", "turns": [{"role": "user", "text
         (read_json_lines, GOOD.replace("started_at", "begun"), r"Session 'a' of .* has no time; give it `started_at`"),
         (read_json_lines, GOOD.replace("2024-01-01", "nan"), r"'nan' of session 'a' is no time"),
         (read_json_lines, '{"role": "user", "text": "hi"}', r"Line 1 of .* names no session"),
+        (
+            read_json_lines,
+            GOOD.replace('"hi"', "5"),
+            r"A turn in line 1 of .* has no text; give it `text` or `content`",
+        ),
+        (read_json_lines, GOOD.replace('"hi"', '{"text": "hi"}'), r"A turn in line 1 of .* has no text"),
+        (read_json_lines, GOOD.replace('"text"', '"txt"'), r"A turn in line 1 of .* has no text"),
         (read_json_lines, "[1]", r"Line 1 of .* is list and no object"),
     ],
 )

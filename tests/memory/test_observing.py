@@ -113,6 +113,24 @@ def test_a_time_counts_if_the_turn_says_so_and_it_can_be_computed(
         assert date_diff(kept.refers_start, kept.refers_end) == 6
 
 
+@pytest.mark.parametrize(
+    ("text", "when", "is_said"),
+    [
+        ("We met 10 days ago.", "10 days ago", True),
+        ("We met 110 days ago.", "10 days ago", False),
+        ("We met twenty-two weeks ago.", "two weeks ago", False),
+        ("We met (two weeks ago).", "two weeks ago", True),
+        ("The yesterdays of my life", "yesterday", False),
+    ],
+)
+def test_words_of_a_time_stand_by_themselves(store: SqliteStore, text: str, when: str, is_said: bool) -> None:
+    store.user("eve").ingest([chat("a", "2024-05-05", ("user", text))])
+    with dspy.context(lm=Cast(observer=_each({**LIFE, "when": when})).lm):
+        Observer().observe(store.user("eve"))
+    (kept,) = store.user("eve").observations().items
+    assert (kept.refers_start is not None) == is_said
+
+
 def test_a_later_session_supersedes_what_its_log_shows(store: SqliteStore) -> None:
     def observer(turns: Turns, log: Turns) -> str:
         home = next((entry["id"] for entry in log if entry["subject"] == "home"), None)
@@ -144,6 +162,22 @@ def test_what_was_not_shown_or_is_later_cannot_be_superseded(store: SqliteStore,
 
     _observe(store, Cast(observer=observer), concurrency=1)
     assert [one.supersedes for one in _kept(store) if one.subject == "life"] == [None]
+
+
+def test_what_goes_with_a_session_that_is_read_anew_is_not_shown_to_the_next(store: SqliteStore) -> None:
+    ann, logs = store.user("ann"), list[Turns]()
+
+    def observer(turns: Turns, log: Turns) -> str:
+        logs.append(log)
+        shown = log[0]["id"] if log else None
+        return noticed({**LIFE, "value": turns[0]["text"], "turns": [turns[0]["id"]], "supersedes": shown})
+
+    _observe(store, Cast(observer=observer), concurrency=1)
+    assert [len(log) for log in logs] == [0, 1, 1]
+    ann.ingest([ANN[0].model_copy(update={"turns": ANN[0].turns[:1]})], replace=True)
+    report = _observe(store, Cast(observer=observer), concurrency=1)
+    assert (report.sessions, report.failed) == (3, 0)
+    assert [len(log) for log in logs[3:]] == [0, 1, 1]
 
 
 def test_nothing_is_observed_twice_and_what_is_appended_is(store: SqliteStore) -> None:
@@ -207,9 +241,42 @@ def test_a_session_that_fails_stays_pending(store: SqliteStore) -> None:
     assert _observe(store, Cast(observer=_each(LIFE))).sessions == 1
 
 
-def test_an_lm_that_fails_throughout_is_given_up(store: SqliteStore) -> None:
+_LOST = "The observer cannot read this."
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_session_that_cannot_be_read_does_not_keep_others_from_it(store: SqliteStore, concurrency: int) -> None:
+    def observer(turns: Turns, log: Turns) -> str:
+        return _LOST if "red Cube" in turns[0]["text"] else _each(LIFE)(turns, log)
+
+    report = _observe(store, Cast(observer=observer), concurrency=concurrency)
+    assert (report.sessions, report.failed) == (2, 1)
+    (fault,) = report.faults
+    assert fault.startswith(f"Session {store.user('ann').session_id('bike')} could not be observed (AdapterParseError")
+    assert "\n" not in fault
+    again = _observe(store, Cast(observer=observer), concurrency=concurrency)
+    assert (again.sessions, again.failed) == (0, 1)
+
+
+def test_an_lm_that_reads_no_session_is_told_of_in_a_sentence(store: SqliteStore) -> None:
+    cast = Cast(observer=lambda turns, log: _LOST)
+    with pytest.raises(FatalError, match=r"^None of 3 sessions could be observed \(.*\); see to the LM.*\.$") as caught:
+        _observe(store, cast, concurrency=1)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_lm_that_reads_none_of_many_sessions_is_given_up(store: SqliteStore) -> None:
+    store.user("eve").ingest([chat(f"s{n}", "2024-01-01", ("user", "hi")) for n in range(40)])
     cast = Cast(observer=lambda turns, log: dspy.LMServerError("down"))
-    with pytest.raises(FatalError, match=r"^None of 1 sessions could be observed .*; name another LM\.$"):
+    with dspy.context(lm=cast.lm), pytest.raises(FatalError, match="None of 24 sessions"):
+        Observer(concurrency=8).observe(store.user("eve"))
+
+
+@pytest.mark.parametrize("error", [dspy.LMAuthError("wrong key"), dspy.LMTransportError("no route")])
+def test_what_no_session_is_to_blame_for_ends_it_at_once(store: SqliteStore, error: Exception) -> None:
+    cast = Cast(observer=lambda turns, log: error)
+    with pytest.raises(FatalError, match=r"The session could not be observed \(LM"):
         _observe(store, cast, concurrency=1)
     assert len(cast.prompts("observer")) == 1
 

@@ -109,3 +109,29 @@ def test_a_long_turn_is_found_by_a_word_at_its_end_and_a_long_question_is_cut(an
     ann.ingest([session("a", long, "needle in a haystack")])
     assert {len(text) for text in found(ann, "needle")} == {len(long), 20}
     assert found(ann, "haystack " + "word " * 5_000) == ["needle in a haystack"]
+
+
+@pytest.mark.parametrize("query", ["wombat", "wombat early"])
+def test_what_was_said_later_hides_nothing_that_was_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(searching, "_CAP", 20)
+    monkeypatch.setattr(searching, "_CAP_TOGETHER", 20)
+    year = dt.timedelta(days=366)
+    with SqliteStore(tmp_path / "memory.db") as store:
+        store.user("ann").ingest(
+            [
+                session("first", "an early wombat", start=START),
+                session("later", *(f"a wombat in the early hours of {n}" for n in range(130)), start=START + year),
+                session("last", "nothing", start=START),
+            ]
+        )
+        early = store.user("ann", as_of=START)
+        assert found(early, query) == ["an early wombat"]
+
+
+def test_a_role_that_seldom_speaks_is_found(ann: SqliteUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "_CAP", 20)
+    turns = [Turn(role="tool" if n == 0 else "user", text=f"a wombat {n}", ts=START) for n in range(90)]
+    ann.ingest([Session(id="a", started_at=START, turns=tuple(turns))])
+    assert [hit.turn.text for hit in ann.search("wombat", role="tool")] == ["a wombat 0"]

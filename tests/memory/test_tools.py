@@ -50,6 +50,20 @@ def test_search_finds_turns_of_a_role(store: SqliteStore) -> None:
     assert text == "[('Bergen is rainy.', 'assistant')]"
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("search('Bergen', role='x')", "The role 'x' is not one of user, assistant, system, tool; take one of these."),
+        ("date_diff('2024-01-31', '9999-12-31T23:00-05:00')", "lies beyond the year 9999 in the zone of the other"),
+    ],
+)
+def test_what_is_none_of_the_names_is_told_in_a_sentence(store: SqliteStore, cell: str, told: str) -> None:
+    with dspy.context(lm=Cast(cell, GIVE_UP).lm):
+        found = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
+    assert found.run is not None
+    assert told in found.run.trajectory[0]["output"].strip().splitlines()[-1]
+
+
 def test_a_session_holds_all_and_prints_little(store: SqliteStore) -> None:
     store.user("ann").ingest([chat("long", "2024-05-01", *[("user", f"{n} zebra {'x' * 5_000}") for n in range(40)])])
     shown, whole = _printed(

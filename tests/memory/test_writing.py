@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from rlm_module.errors import InputError
 from rlm_module.memory import ExportedLine, IngestReport, Session, SessionChangedError, SqliteStore, Turn, read_line
+from rlm_module.memory.samples import id_of, session
 from tests.memory.chats import fresh_store, histories, sessions, turns
 
+_ONE = session("one", "hello")
 _FEW = settings(max_examples=40, deadline=None)
 
 
@@ -127,3 +130,35 @@ def test_a_failed_restore_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="gone"):
             store.user("bob").restore(broken())
         assert list(store.users()) == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ([{"id": "a"}], "A session is dict; make it one with rlm_module.memory.read_session."),
+        (None, "ingest takes sessions, not one NoneType; pass a list of them."),
+        (_ONE, "ingest takes sessions, not one Session; pass a list of them."),
+        (iter([_ONE, "b"]), "A session is str; make it one with rlm_module.memory.read_session."),
+    ],
+)
+def test_what_is_no_session_is_refused_in_a_sentence(given: Any, fault: str) -> None:
+    with fresh_store() as store:
+        with pytest.raises(InputError) as refused:
+            store.user("ann").ingest(given)
+        assert str(refused.value) == fault
+        assert list(store.users()) == []
+
+
+def test_replacing_a_session_brings_no_forgotten_turn_back() -> None:
+    with fresh_store() as store:
+        ann = store.user("ann")
+        ann.ingest([session("a", "one", "secret", "three")])
+        public = id_of(ann, "a")
+        ann.forget_turn(f"{public}.1")
+        assert ann.ingest([session("a", "ONE", "secret", "three")], replace=True) == IngestReport(replaced=1, turns=2)
+        assert [turn.text for turn in ann.get_session(public).turns] == ["ONE", "three"]
+        assert ann.search("secret") == ()
+        ann.forget_turn(f"{public}.0")
+        ann.forget_turn(f"{public}.2")
+        assert ann.ingest([session("a", "uno", "dos")], replace=True).turns == 0
+        assert ann.list_sessions().items == ()

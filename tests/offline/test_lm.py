@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -174,3 +177,26 @@ def test_the_outputs_of_a_run_that_was_cut_short_are_what_its_cells_printed() ->
     with dspy.context(lm=OfflineLM()):
         pred = dspy.Predict("task, transcript -> count: int")(task="Count the sheep.", transcript=record)
     assert pred.count == 7
+
+
+def test_a_budget_of_tokens_and_money_asks_nobody_for_its_price_and_loads_no_price_list() -> None:
+    """In a process of its own, in which nothing has imported litellm yet."""
+    script = """
+import os, sys
+os.environ.pop("LITELLM_LOCAL_MODEL_COST_MAP", None)
+import dspy
+from rlm_module import RLM, Budget, OfflineLM
+import dspy.clients.model_metadata as metadata
+def refuse(*_, **__):
+    raise AssertionError("looked up")
+import rlm_module.lms.prices as prices
+prices.model_info = refuse
+dspy.configure(lm=OfflineLM())
+rlm = RLM("lines: str, query: str -> count: int", budget=Budget(tokens=2_000_000, cost_usd=1.0))
+print(rlm(lines="apple\\npear\\napple\\n", query="How many lines say apple?").count)
+assert "LITELLM_LOCAL_MODEL_COST_MAP" not in os.environ
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "LITELLM_LOCAL_MODEL_COST_MAP"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert "cost map" not in done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import RLM, InputError, Sandbox, traced_runs
+from rlm_module import RLM, Budget, InputError, Sandbox, spending, traced_runs
 from rlm_module.optimizers import RLMBootstrap, trajectory_feedback
 from rlm_module.optimizers.gathering import each_done
 from tests.fake_interpreter import FakeInterpreter
@@ -84,15 +84,29 @@ def test_a_teacher_may_solve_the_examples() -> None:
     assert _firsts(compiled.reader) == ["Number 1."]
 
 
-def test_an_rlm_that_is_the_program_and_one_that_another_optimizer_froze_are_found() -> None:
-    lm = number_lm()
+def test_an_rlm_that_is_the_program_is_taught_and_saved_whole_though_it_was_frozen() -> None:
     trainset = [example(1).without("answer")]
-    alone = RLM("context, question -> finding", interpreter_factory=FakeInterpreter)
-    compiled = _compiled(trainset, lm, lambda gold, pred: pred.finding == "1", student=alone)
+    alone: Any = RLM("context, question -> finding", interpreter_factory=FakeInterpreter)
+    alone._compiled = True
+    compiled = _compiled(trainset, number_lm(), lambda gold, pred: pred.finding == "1", student=alone)
     assert len(compiled.generate_action.demos) == 1
+    assert compiled._compiled is False
+    assert alone._compiled is True
+
+
+def test_a_frozen_part_is_left_alone_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
     frozen: Any = TwoStep()
     frozen.reader._compiled = True
-    assert len(_compiled([example(1)], number_lm(), student=frozen).reader.generate_action.demos) == 1
+    with caplog.at_level(logging.INFO, logger="rlm_module"):
+        compiled = _compiled([example(1)], number_lm(), student=frozen)
+    assert compiled.reader.generate_action.demos == []
+    assert len(compiled.writer.generate_action.demos) == 1
+    assert [record.getMessage() for record in caplog.records if "Frozen parts stay" in record.getMessage()] == [
+        "Frozen parts stay as they are (reader); rlm_module.thaw(program) lets them learn."
+    ]
+    frozen.writer._compiled = True
+    with pytest.raises(InputError, match="All RLMs of the program are frozen"):
+        _compiled([example(1)], number_lm(), student=frozen)
 
 
 def test_an_answer_that_was_drawn_up_is_no_demonstration() -> None:
@@ -160,6 +174,8 @@ def test_a_metric_that_fails_for_one_example_leaves_that_out() -> None:
         ({"trainset": [{"q": 1}]}, r"trainset\[0\] is no dspy.Example but dict"),
         ({"trainset": [example(), dspy.Example(q=1)]}, r"trainset\[1\] does not say which of its fields are inputs"),
         ({"student": dspy.Predict("q -> a")}, "holds no RLM"),
+        ({"student": "program"}, "student must be a dspy.Module, not str"),
+        ({"teacher": 5}, "teacher must be a dspy.Module, not int"),
         ({"teacher": RLM("q -> a")}, "teacher has no RLM where the student has its own"),
     ],
 )
@@ -169,16 +185,21 @@ def test_what_makes_no_sense_is_one_sentence(given: dict[str, Any], message: str
         RLMBootstrap(exact).compile(given["student"], teacher=given.get("teacher"), trainset=given["trainset"])
 
 
-@pytest.mark.parametrize("options", [{"max_demos": 0}, {"max_runs": 0}, {"num_threads": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"max_demos": 0}, {"max_runs": 0}, {"num_threads": 0}, {"max_demos": "3"}, {"max_demos": None}, {"max_runs": 1.5}],
+)
 def test_limits_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="at least 1, not 0"):
+    with pytest.raises(InputError, match="at least 1, not"):
         RLMBootstrap(exact, **options)
     with pytest.raises(InputError, match="A metric is a function"):
         RLMBootstrap("exact")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(InputError, match="threshold must be a number"):
+        RLMBootstrap(exact, threshold="0.5")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_keeps_what_was_found(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_ends_it_with_what_was_found(threads: int, caplog: pytest.LogCaptureFixture) -> None:
     """Pressed while the third example is judged."""
     judged, is_over = itertools.count(1), threading.Event()
 
@@ -191,8 +212,10 @@ def test_ctrl_c_keeps_what_was_found(threads: int, caplog: pytest.LogCaptureFixt
         return exact(gold, pred)
 
     trainset = [example(number) for number in range(1, 9)]
-    compiled = _compiled(trainset, number_lm(), metric, num_threads=threads)
-    assert 1 <= len(compiled.reader.generate_action.demos) <= 3
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        _compiled(trainset, number_lm(), metric, num_threads=threads)
+    partial: Any = getattr(stopped.value, "partial", None)
+    assert 1 <= len(partial.reader.generate_action.demos) <= 3
     assert "stopped after" in caplog.text
     is_over.set()
     assert next(judged) <= 3 + threads
@@ -214,3 +237,16 @@ def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(60)
     assert len(begun) <= 3
+
+
+def test_gathering_ends_where_the_shared_money_does_and_tells_what_it_took() -> None:
+    """A run takes four calls of half a cent."""
+    lm, trainset = number_lm(), [example(number) for number in range(1, 30)]
+    lm.kwargs["max_tokens"] = 10
+    with spending(Budget(cost_usd=0.05, prices={"scripted/model": (0.0, 1000.0)})) as spent:
+        compiled = _compiled(trainset, lm)
+    found = compiled.gathering
+    assert 0 < found.good < found.runs < 29
+    assert found.cost_usd == pytest.approx(spent.usage.total.cost_usd)
+    assert 0 < found.cost_usd <= 0.05
+    assert (found.failed, found.unjudged) == (1, 0)

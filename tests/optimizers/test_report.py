@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,3 +108,33 @@ def test_a_compile_that_found_nothing_has_a_page() -> None:
 def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name another place"):
         write_report(_compilation(), tmp_path / "missing" / "report.html")
+
+
+def test_a_rewritten_text_is_compared_by_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing each line with each other one, letter by letter, took seconds for a page."""
+    old, new = (
+        "\n".join(f"- {word} {number}: look at the record {number} & count" for number in range(200))
+        for word in ("item", "point")
+    )
+    compared: list[float] = []
+    ratio = difflib.SequenceMatcher.ratio
+
+    def counted(matcher: difflib.SequenceMatcher[Any]) -> float:
+        compared.append(ratio(matcher))
+        return compared[-1]
+
+    monkeypatch.setattr(difflib.SequenceMatcher, "ratio", counted)
+    first, better = _compilation().candidates
+    found = replace(
+        _compilation(),
+        candidates=(
+            replace(first, texts={"strategy": f"Kept.\n{old}\n\nEnd."}),
+            replace(better, texts={"strategy": f"Kept.\n{new}\nEnd."}),
+        ),
+    )
+    page = report_html(found)
+    assert compared == []
+    assert "Kept.\n<del>- item 0: look at the record 0 &amp; count</del>" in page
+    assert "<ins>- point 199: look at the record 199 &amp; count</ins>" in page
+    assert "<del> </del>" in page
+    assert "End.\n" in page

@@ -11,7 +11,7 @@ import dspy
 import pytest
 
 from rlm_module import RLM, InputError
-from rlm_module.optimizers.saving import data_hash, read_saved, save_compiled
+from rlm_module.optimizers.saving import data_hash, load_compiled, read_saved, save_compiled
 from tests.optimizers.samples import PROVENANCE
 
 
@@ -79,3 +79,91 @@ def test_the_hash_depends_on_values_and_order_and_on_nothing_else() -> None:
     one, two = dspy.Example(q="a", answer=1), dspy.Example(q="b", answer=2)
     assert data_hash([one, two]) == data_hash([dspy.Example(answer=1, q="a"), two])
     assert len({data_hash([one, two]), data_hash([two, one]), data_hash([one]), data_hash([])}) == 4
+
+
+class _Outer(dspy.Module):
+    def __init__(self, task: str = "a -> b") -> None:
+        super().__init__()
+        self.reader: Any = RLM("q -> answer")
+        self.check: Any = dspy.Predict(task)
+
+
+def test_a_larger_program_is_loaded_with_how_it_came_about(tmp_path: Path) -> None:
+    path, outer, plain = tmp_path / "out.json", _Outer(), tmp_path / "plain.json"
+    outer.reader.wording.sub_calls = "Count aloud."
+    save_compiled(outer, path, PROVENANCE)
+    other = _Outer()
+    assert load_compiled(other, path) == PROVENANCE
+    assert other.reader.wording.sub_calls == "Count aloud."
+    dspy.Predict("q -> answer", n=1).save(plain)
+    assert load_compiled(dspy.Predict("q -> answer"), plain) is None
+
+
+@pytest.mark.parametrize(
+    ("saved", "program", "fault"),
+    [
+        (RLM("q -> answer"), _Outer(), "lacks check, reader.extract"),
+        (_Outer(), RLM("q -> answer"), "holds check, reader.extract"),
+        (dspy.Predict("q -> answer"), RLM("q -> answer"), "holds self besides"),
+    ],
+)
+def test_another_programs_file_is_one_sentence(
+    tmp_path: Path, saved: dspy.Module, program: dspy.Module, fault: str
+) -> None:
+    saved.save(tmp_path / "other.json")
+    before = json.dumps(program.dump_state())
+    with pytest.raises(InputError, match=fault):
+        load_compiled(program, tmp_path / "other.json")
+    assert json.dumps(program.dump_state()) == before
+
+
+def test_a_state_that_dspys_own_predictor_fails_with_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    save_compiled(_Outer(), path, PROVENANCE)
+    found = json.loads(path.read_text())
+    del found["check"]["signature"]
+    path.write_text(json.dumps(found))
+    with pytest.raises(InputError, match=r"does not fit the program .KeyError: 'signature'"):
+        load_compiled(_Outer(), path)
+
+
+def test_no_credential_of_an_lm_is_saved_and_the_rest_of_it_is(tmp_path: Path) -> None:
+    path, outer = tmp_path / "out.json", _Outer()
+    outer.check.lm = dspy.LM(
+        "openai/x",
+        api_key="HIDDEN-0",
+        max_tokens=300,
+        temperature=0.5,
+        extra_headers={
+            "Authorization": "Bearer HIDDEN-1",
+            "X-Api-Key": "HIDDEN-2",
+            "X-Team": "red",
+            "X": "Bearer HIDDEN-3",
+        },
+        extra_body={"a": [{"client_secret": "HIDDEN-4", "effort": "low"}, "sk-HIDDEN5HIDDEN"]},
+        aws_session_token="HIDDEN-6",
+        aws_access_key_id="HIDDEN-7",
+        proxy="https://ann:HIDDEN-8@proxy.example",
+    )
+    save_compiled(outer, path, PROVENANCE)
+    assert "HIDDEN" not in path.read_text()
+    assert outer.check.lm.kwargs["extra_headers"]["Authorization"] == "Bearer HIDDEN-1"
+    other = _Outer()
+    load_compiled(other, path)
+    kwargs = other.check.lm.kwargs
+    assert (kwargs["max_tokens"], kwargs["temperature"]) == (300, 0.5)
+    assert kwargs["extra_headers"] == {"X-Team": "red"}
+    assert kwargs["extra_body"] == {"a": [{"effort": "low"}]}
+
+
+def test_a_single_predictors_lm_is_saved_without_its_credentials(tmp_path: Path) -> None:
+    path, program = tmp_path / "out.json", dspy.Predict("key -> token")
+    program.demos = [dspy.Example(key="5", token="Bearer of news")]
+    program.lm = dspy.LM("openai/x", extra_headers={"Authorization": "Bearer HIDDEN"})
+    save_compiled(program, path, PROVENANCE)
+    assert "HIDDEN" not in path.read_text()
+    assert read_saved(path).state["self"]["demos"] == [{"key": "5", "token": "Bearer of news"}]
+    outer: Any = dspy.Module()
+    outer.lm = program
+    save_compiled(outer, path, PROVENANCE)
+    assert read_saved(path).state["lm"]["demos"] == [{"key": "5", "token": "Bearer of news"}]

@@ -89,7 +89,7 @@ def test_a_state_file_of_dspy_rlm_is_refused_and_nothing_changes(tmp_path: Path)
     dspy.RLM("context, query -> answer").save(tmp_path / "theirs.json")
     rlm = _rlm()
     before = rlm.dump_state()
-    with pytest.raises(InputError, match="compile the rlm_module"):
+    with pytest.raises(InputError, match=r"such as dspy.RLM's, .* compile this program anew"):
         rlm.load(tmp_path / "theirs.json")
     assert rlm.dump_state() == before
 

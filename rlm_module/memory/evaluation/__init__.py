@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rlm_module.memory.evaluation.cases import Case as Case
     from rlm_module.memory.evaluation.cases import Key as Key
     from rlm_module.memory.evaluation.cases import QuestionType as QuestionType
+    from rlm_module.memory.evaluation.generated import GENERATOR_VERSION as GENERATOR_VERSION
     from rlm_module.memory.evaluation.generated import GeneratedQuestion as GeneratedQuestion
     from rlm_module.memory.evaluation.generated import Statement as Statement
     from rlm_module.memory.evaluation.generated import generate as generate
@@ -50,6 +51,7 @@ _HOMES = {
     "ArmResults": "results",
     "Case": "cases",
     "ExactMatch": "judging",
+    "GENERATOR_VERSION": "generated",
     "GeneratedQuestion": "generated",
     "Judge": "judging",
     "Key": "cases",

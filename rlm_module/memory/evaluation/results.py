@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
@@ -51,14 +52,26 @@ class Answer(BaseModel):
     ingest_cost_usd: float | None = None
     raw: JsonValue = None
 
+    @property
+    def mark(self) -> str:
+        """Tells it from another answer to the same question."""
+        return hashlib.sha256(json.dumps([self.abstained, self.answer]).encode()).hexdigest()[:16]
+
 
 class Verdict(BaseModel):
-    """Whether an answer is right."""
+    """Whether an answer is right.
+
+    Args:
+        question_id: The question.
+        is_right: Whether.
+        answer: The mark of the answer; empty where it is whichever there is.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     question_id: str
     is_right: bool
+    answer: str = ""
 
 
 LineT = TypeVar("LineT", Answer, Verdict)
@@ -103,6 +116,9 @@ class ArmResults:
         self._answers = _Lines(folder / f"{arm}.answers.jsonl", Answer)
         self._verdicts = _Lines(folder / f"{arm}.verdicts.jsonl", Verdict)
         self.hypotheses = folder / f"{arm}.hypotheses.jsonl"
+        for name, answer in self.answers.items():
+            if name in self.verdicts and self.verdicts[name].answer not in ("", answer.mark):
+                self._verdicts.found.pop(name)  # of an earlier answer
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -113,6 +129,8 @@ class ArmResults:
         return self._verdicts.found
 
     def answer(self, answer: Answer) -> None:
+        """Keeps an answer; a verdict on an earlier one no longer counts."""
+        self._verdicts.found.pop(answer.question_id, None)
         self._answers.add(answer)
 
     def judge(self, verdict: Verdict) -> None:
@@ -124,7 +142,7 @@ class ArmResults:
             json.dumps({"question_id": name, "hypothesis": answer.answer or SILENCE}, ensure_ascii=False)
             for name, answer in self.answers.items()
         ]
-        self.hypotheses.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        _write_whole(self.hypotheses, "".join(f"{line}\n" for line in lines))
 
 
 class ResultsFolder:
@@ -144,7 +162,7 @@ class ResultsFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not note.exists():
-                note.write_text(json.dumps(dict(about), indent=2) + "\n", encoding="utf-8")
+                _write_whole(note, json.dumps(dict(about), indent=2) + "\n")
             earlier = _NOTE.validate_json(note.read_bytes())
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be used for results ({_fault(error)}); name another folder.") from error
@@ -155,6 +173,19 @@ class ResultsFolder:
     def arm(self, name: str) -> ArmResults:
         """The results of one arm so far."""
         return ArmResults(self.path, name)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Puts a file in its place when it is complete, whatever ends the process before."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _fault(error: OSError | ValueError) -> str:

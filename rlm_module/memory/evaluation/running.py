@@ -116,7 +116,8 @@ def run(
             answer = ask(case, make_arm, evidence_only=evidence_only)
             results.answer(answer)
         if case.id not in results.verdicts:
-            results.judge(Verdict(question_id=case.id, is_right=is_right(case, answer, judge)))
+            right = is_right(case, answer, judge)
+            results.judge(Verdict(question_id=case.id, is_right=right, answer=answer.mark))
         if on_done:
             on_done(case, results.verdicts[case.id].is_right)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from rlm_module.errors import InputError
 from rlm_module.memory.data import Role, Session, read_session
@@ -33,7 +33,7 @@ class Read:
 
     Args:
         sessions: In the order of the file.
-        notes: What was odd about it, a sentence each; nothing was lost by it.
+        notes: What was odd about it, a sentence each: no text was lost by it.
     """
 
     sessions: tuple[Session, ...]
@@ -68,6 +68,7 @@ class Collection:
         self._zone = zone
         self._sessions: dict[str, Session] = {}
         self._empty_turns = 0
+        self._parts_left_out = 0
         self._naive = 0
         self._without: list[str] = []
         self._long: list[str] = []
@@ -97,6 +98,41 @@ class Collection:
         session = read_session({"id": name, "started_at": started_at, "turns": fields}, self._zone)
         self._sessions[name] = session
         return session
+
+    def text_of(self, turn: Mapping[str, Any], what: str, fields: Sequence[str] = ("text", "content")) -> str:
+        """The words of a turn: a text, or the texts among its parts; none where it says so by null.
+
+        Args:
+            turn: The turn.
+            what: What it is, for an error.
+            fields: Where its words may stand, the first that is there.
+
+        Raises:
+            InputError: If there are no such words, which would be lost otherwise.
+        """
+        found = [turn[name] for name in fields if name in turn]
+        content = next((value for value in found if value is not None), None)
+        if isinstance(content, str):
+            return content
+        if isinstance(content, list):
+            return "\n".join(self.texts_in(cast("list[Any]", content)))
+        if content is None and found:
+            return ""
+        names = " or ".join(f"`{name}`" for name in fields)
+        raise InputError(f"{what} of {self._source} has no text; give it {names}.")
+
+    def texts_in(self, parts: Iterable[Any]) -> Iterator[str]:
+        """The texts among parts of a turn; that others are left out will be noted."""
+        for part in parts:
+            text = cast("Mapping[str, Any]", part).get("text") if isinstance(part, Mapping) else part
+            if isinstance(text, str):
+                yield text
+            else:
+                self.leave_out(1)
+
+    def leave_out(self, parts: int) -> None:
+        """Counts parts that are no text."""
+        self._parts_left_out += parts
 
     def read(self) -> Read:
         """All of them, and what was odd."""
@@ -137,6 +173,8 @@ class Collection:
             yield f"{self._naive:,} times of {self._source} name no zone and were read in {self._zone}."
         if self._empty_turns:
             yield f"{self._empty_turns:,} turns of {self._source} are empty; they are kept, and no search finds them."
+        if self._parts_left_out:
+            yield f"{self._parts_left_out:,} parts of {self._source}, such as pictures, are no text and are left out."
         if self._without:
             first = self._without[0][:80]
             yield f"{len(self._without):,} sessions of {self._source} have no turns and are left out, as {first!r}."

@@ -96,9 +96,14 @@ def _items(stream: TextIO, file: Path) -> Iterator[Any]:
     if not text.startswith("["):
         raise InputError(f"{file} is no JSON array; is it of another kind?")
     while True:
-        text, at = _from_item(stream, text, at)
-        if text[at : at + 1] in ("]", ""):
-            return
+        text, at = _from_mark(stream, text, at)
+        if count or text[at : at + 1] == "]":
+            mark, at = text[at : at + 1], at + 1
+            if mark == "]":
+                return _refuse_more(stream, text, at, file)
+            if mark != ",":
+                raise InputError(f"Item {count} of {file} does not come after a comma; get the file anew.")
+            text, at = _from_mark(stream, text, at)
         while True:
             try:
                 item, end = decoder.raw_decode(text, at)
@@ -114,14 +119,23 @@ def _items(stream: TextIO, file: Path) -> Iterator[Any]:
                 text, at = text[at:] + more, 0
             except RecursionError as error:
                 raise InputError(f"Item {count} of {file} is nested too deeply to be a chat; leave it out.") from error
+            except ValueError as error:
+                raise InputError(f"Item {count} of {file} has a number of too many digits; leave it out.") from error
         yield item
         at, count = end, count + 1
 
 
-def _from_item(stream: TextIO, text: str, at: int) -> tuple[str, int]:
-    """The text and where in it the next item, or the end, begins."""
+def _refuse_more(stream: TextIO, text: str, at: int, file: Path) -> None:
+    """Two files in one would lose the second."""
+    text, at = _from_mark(stream, text, at)
+    if text[at : at + 1]:
+        raise InputError(f"{file} goes on after its array's end ({text[at : at + 20]!r}); make a file of each part.")
+
+
+def _from_mark(stream: TextIO, text: str, at: int) -> tuple[str, int]:
+    """The text and where in it something stands again; its end where nothing does."""
     while True:
-        while at < len(text) and text[at] in " \t\r\n,":
+        while at < len(text) and text[at] in " \t\r\n":
             at += 1
         if at < len(text):
             return text, at
@@ -137,3 +151,5 @@ def _parsed(text: str, what: str) -> Any:
         raise InputError(f"{what[:1].upper()}{what[1:]} is no JSON ({error.msg}); mend it or get it anew.") from error
     except RecursionError as error:
         raise InputError(f"{what[:1].upper()}{what[1:]} is nested too deeply to be a chat; leave it out.") from error
+    except ValueError as error:
+        raise InputError(f"{what[:1].upper()}{what[1:]} has a number of too many digits; leave it out.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -28,7 +28,7 @@ def read_json_lines(path: str | PathLike[str], *, zone: dt.tzinfo = dt.UTC) -> R
         zone: Where times that name no zone are read.
 
     Raises:
-        InputError: If a line is neither.
+        InputError: If a line is neither, or a turn has no text.
     """
     collection = Collection(path, zone)
     read = ((number, mapping(value, f"Line {number} of {path}")) for number, value in lines(path))
@@ -36,10 +36,12 @@ def read_json_lines(path: str | PathLike[str], *, zone: dt.tzinfo = dt.UTC) -> R
         if is_session:
             for number, session in group:
                 turns = listed(session.get("turns", session.get("messages")), f"`turns` in line {number} of {path}")
-                said = [_said(mapping(turn, f"A turn in line {number} of {path}")) for turn in turns]
+                said = [
+                    _said(mapping(turn, f"A turn in line {number} of {path}"), number, collection) for turn in turns
+                ]
                 collection.add(name, _time(session), said)
         else:
-            collection.add(name, None, [_said(message) for _, message in group])
+            collection.add(name, None, [_said(message, number, collection) for number, message in group])
     return collection.read()
 
 
@@ -53,18 +55,8 @@ def _key(number: int, value: Mapping[str, Any], path: object) -> tuple[str, bool
     return str(name), is_session
 
 
-def _said(turn: Mapping[str, Any]) -> Said:
-    return Said(turn.get("role"), "\n".join(_texts(turn.get("text", turn.get("content")))), _time(turn))
-
-
-def _texts(content: Any) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):  # parts, of which only text counts
-        for part in content:
-            text = part.get("text") if isinstance(part, Mapping) else part
-            if isinstance(text, str):
-                yield text
+def _said(turn: Mapping[str, Any], number: int, collection: Collection) -> Said:
+    return Said(turn.get("role"), collection.text_of(turn, f"A turn in line {number}"), _time(turn))
 
 
 def _time(value: Mapping[str, Any]) -> Any:

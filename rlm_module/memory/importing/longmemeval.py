@@ -15,7 +15,7 @@ from typing import Any
 
 from rlm_module.errors import InputError
 from rlm_module.memory.data import Session
-from rlm_module.memory.importing.collecting import Collection, Said, time_of
+from rlm_module.memory.importing.collecting import Collection, Said, time_of, whole
 from rlm_module.memory.importing.json_files import items, listed, mapping
 from rlm_module.memory.times import settled
 
@@ -101,30 +101,50 @@ def record_of(item: Mapping[str, Any], what: str, zone: dt.tzinfo = dt.UTC) -> R
     for position, (date, session) in enumerate(zip(dates, sessions, strict=True)):
         name = f"{position:05d}"
         turns = [mapping(turn, f"A turn of {what}") for turn in listed(session, f"A session of {what}")]
-        collection.add(name, date, [Said(turn.get("role"), str(turn.get("content") or "")) for turn in turns])
+        said = [
+            Said(turn.get("role"), collection.text_of(turn, f"Turn {place} of session {position}", ("content",)))
+            for place, turn in enumerate(turns)
+        ]
+        collection.add(name, date, said)
         marked += [(name, place) for place, turn in enumerate(turns) if turn.get("has_answer")]
-    read = collection.read()
-    return Record(_user(item), read.sessions, _question(item, tuple(marked), what, zone), read.notes)
+    read, question = collection.read(), _question(item, tuple(marked), what, zone)
+    return Record(_user(question), read.sessions, question, read.notes)
 
 
 def _question(item: Mapping[str, Any], marked: tuple[tuple[str, int], ...], what: str, zone: dt.tzinfo) -> Question:
-    ids = item.get("haystack_session_ids") or []
-    wanted = set(item.get("answer_session_ids") or [])
+    ids = _names(item.get("haystack_session_ids"), f"`haystack_session_ids` of {what}")
+    wanted = set(_names(item.get("answer_session_ids"), f"`answer_session_ids` of {what}"))
     try:
         asked_at = settled(time_of(item["question_date"]), zone)
-    except ValueError as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise InputError(f"`question_date` of {what} is no time ({error}); mend it.") from error
     return Question(
-        id=str(item["question_id"]),
+        id=_word(item, "question_id", what),
         type=str(item.get("question_type", "")),
-        text=str(item["question"]),
+        text=_word(item, "question", what),
         answer=str(item.get("answer", "")),
         asked_at=asked_at,
         evidence=tuple(f"{position:05d}" for position, name in enumerate(ids) if name in wanted),
         evidence_turns=marked,
-        abstention=str(item["question_id"]).endswith("_abs"),
+        abstention=_word(item, "question_id", what).endswith("_abs"),
     )
 
 
-def _user(item: Mapping[str, Any]) -> str:
-    return f"user-{hashlib.blake2b(str(item['question_id']).encode(), digest_size=8).hexdigest()}"
+def _word(item: Mapping[str, Any], field: str, what: str) -> str:
+    value = item[field]
+    text = str(value) if isinstance(value, (str, int)) else ""
+    if not text.strip() or whole(text) != text:
+        raise InputError(f"`{field}` of {what} is {ascii(value)[:40]}, which is no text; mend it.")
+    return text
+
+
+def _names(value: Any, what: str) -> list[str]:
+    """Ids, of which there may be none."""
+    names = [] if value is None else listed(value, what)
+    if not all(isinstance(name, (str, int)) for name in names):
+        raise InputError(f"{what[:1].upper()}{what[1:]} holds what is no id; mend it.")
+    return [str(name) for name in names]
+
+
+def _user(question: Question) -> str:
+    return f"user-{hashlib.blake2b(question.id.encode(), digest_size=8).hexdigest()}"

@@ -16,7 +16,8 @@ def read_openai(path: str | PathLike[str], *, zone: dt.tzinfo = dt.UTC) -> Read:
     """Reads an export.
 
     Of a conversation that was edited or answered anew, the branch that was shown last is read. Messages without words,
-    such as the empty system message each one begins with, are no turns.
+    such as the empty system message each one begins with, are no turns. Pictures and other parts without words are left
+    out, which is noted.
 
     Args:
         path: The file.
@@ -31,11 +32,11 @@ def read_openai(path: str | PathLike[str], *, zone: dt.tzinfo = dt.UTC) -> Read:
         name = conversation.get("conversation_id") or conversation.get("id")
         if not isinstance(name, str) or "mapping" not in conversation:
             raise InputError(f"Item {number} of {path} is no conversation of ChatGPT: it lacks an id or `mapping`.")
-        collection.add(name, conversation.get("create_time"), _turns(conversation, name))
+        collection.add(name, conversation.get("create_time"), _turns(conversation, name, collection))
     return collection.read()
 
 
-def _turns(conversation: Mapping[str, Any], name: str) -> Iterator[Said]:
+def _turns(conversation: Mapping[str, Any], name: str, collection: Collection) -> Iterator[Said]:
     nodes = mapping(conversation["mapping"], f"The mapping of conversation {name!r}")
     for node in _branch(nodes, conversation.get("current_node"), name):
         message = node.get("message")
@@ -44,7 +45,7 @@ def _turns(conversation: Mapping[str, Any], name: str) -> Iterator[Said]:
         fields = cast("Mapping[str, Any]", message)
         author = fields.get("author")
         role = cast("Mapping[str, Any]", author).get("role") if isinstance(author, Mapping) else None
-        text = _text(fields.get("content"))
+        text = _text(fields.get("content"), collection)
         if text:
             yield Said(role, text, fields.get("create_time"))
 
@@ -54,7 +55,7 @@ def _branch(nodes: Mapping[str, Any], current: Any, name: str) -> list[Mapping[s
     found: list[Mapping[str, Any]] = []
     at = current if current is not None else _last_leaf(nodes)
     while at is not None:
-        if at not in nodes or len(found) > len(nodes):
+        if not isinstance(at, str) or at not in nodes or len(found) > len(nodes):
             raise InputError(
                 f"The messages of conversation {name[:80]!r} do not lead to its beginning; export it anew."
             )
@@ -68,15 +69,11 @@ def _last_leaf(nodes: Mapping[str, Any]) -> str | None:
     return leaves[-1] if leaves else None
 
 
-def _text(content: Any) -> str:
+def _text(content: Any, collection: Collection) -> str:
     if not isinstance(content, Mapping):
         return ""
     fields = cast("Mapping[str, Any]", content)
     parts = fields.get("parts")
     if not isinstance(parts, list):
         parts = [fields.get("text")]
-    texts = (
-        cast("Mapping[str, Any]", part).get("text") if isinstance(part, Mapping) else part
-        for part in cast("list[Any]", parts)
-    )
-    return "\n".join(text for text in texts if isinstance(text, str) and text)
+    return "\n".join(filter(None, collection.texts_in(cast("list[Any]", parts))))

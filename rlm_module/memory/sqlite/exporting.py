@@ -36,8 +36,8 @@ def export(connection: sqlite3.Connection, user_no: int) -> Iterator[ExportedLin
             turns=tuple(_turns(connection, session_no)),
             observed=dict(connection.execute(marks, (session_no,)).fetchall()),
         )
-    for session_id, observation in observations_of(connection, user_no):
-        yield ExportedObservation(session_id=session_id, observation=observation)
+    for session_id, known_at, observation in observations_of(connection, user_no):
+        yield ExportedObservation(session_id=session_id, known_at=moment_of(known_at), observation=observation)
 
 
 def _turns(connection: sqlite3.Connection, session_no: int) -> Iterator[ExportedTurn]:
@@ -61,6 +61,7 @@ class Restoration:
         self._user = user
         self._writing = Writing(connection, user_no, user)
         self._unwritten = 0
+        self._names: set[str] = set()
         self._sessions: dict[str, SessionRow] = {}
         self._observations: dict[str, str] = {}
 
@@ -90,9 +91,11 @@ class Restoration:
         self._unwritten = 0
 
     def _session(self, line: ExportedSession) -> None:
-        positions = [turn.position for turn in line.turns]
-        if positions != sorted(set(positions)) or (positions and positions[-1] >= line.length):
-            raise InputError(f"Exported session {line.id!r} has turns at wrong positions; export it anew.")
+        if fault := line.fault():
+            raise InputError(f"Exported session {line.id[:80]!r} cannot be restored: {fault}; export it anew.")
+        if line.id in self._names or line.public_id in self._sessions:
+            raise InputError(f"The export holds session {line.id[:80]!r} twice; pass each line once.")
+        self._names.add(line.id)
         at, offset = instant(line.started_at), offset_minutes(line.started_at)
         turns = [(turn.position, Turn(role=turn.role, text=turn.text, ts=turn.ts)) for turn in line.turns]
         row = self._writing.add(line.id, (at, offset), line.length, turns)
@@ -112,7 +115,8 @@ class Restoration:
         row = self._sessions.get(line.session_id)
         if row is None:
             raise InputError(f"An exported observation is of session {line.session_id!r}, which is not in the export.")
-        made = write_observation(self._connection, self._user_no, row, old.model_copy(update=changes))
+        known = row.last_at if line.known_at is None else instant(line.known_at)
+        made = write_observation(self._connection, self._user_no, row, old.model_copy(update=changes), known)
         self._observations[old.id] = made
 
     def _turn_id(self, old: str) -> str:

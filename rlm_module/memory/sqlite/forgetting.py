@@ -10,7 +10,7 @@ from rlm_module.memory.sqlite.numbers import session_of, turns_of_session, turns
 
 
 def forget_turns(connection: sqlite3.Connection, first: int, last: int) -> Forgotten:
-    """Removes turns, and the observations that rest on one of them.
+    """Removes turns, the observations that rest on one of them, and what superseded those.
 
     Args:
         connection: In a transaction.
@@ -102,9 +102,22 @@ def purge(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _forget_observations(connection: sqlite3.Connection, query: str, parameters: tuple[int, ...]) -> int:
-    """Removes the observations whose numbers a query gives, and what refers to them."""
-    numbers = connection.execute(query, parameters).fetchall()
-    connection.executemany("UPDATE observations SET supersedes = NULL WHERE supersedes = ?", numbers)
+    """Removes the observations whose numbers a query gives, and what superseded them, which may tell what they said.
+
+    The sessions of which those were made are to be observed anew.
+    """
+    given = {number for (number,) in connection.execute(query, parameters)}
+    gone, later = set(given), given
+    while later:
+        query = "SELECT observation_no FROM observations WHERE supersedes = ?"
+        found = {number for one in later for (number,) in connection.execute(query, (one,))}
+        later = found - gone
+        gone |= later
+    connection.executemany(
+        "DELETE FROM observed WHERE session_no = (SELECT session_no FROM observations WHERE observation_no = ?)",
+        [(number,) for number in sorted(gone - given)],
+    )
+    numbers = [(number,) for number in sorted(gone)]
     connection.executemany("DELETE FROM sources WHERE observation_no = ?", numbers)
     connection.executemany("DELETE FROM observations WHERE observation_no = ?", numbers)
     return len(numbers)

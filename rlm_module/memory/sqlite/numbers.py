@@ -6,6 +6,7 @@ searched within the range, which keeps users apart as well.
 
 from __future__ import annotations
 
+from rlm_module.errors import InputError
 from rlm_module.memory.data import MAX_TURNS
 
 _TURN_BITS = MAX_TURNS.bit_length() - 1
@@ -25,7 +26,13 @@ def session_number(user_no: int, n: int) -> int:
 
 
 def turn_number(session_no: int, position: int) -> int:
-    """The number of the turn at a position, from 0."""
+    """The number of the turn at a position, from 0.
+
+    Raises:
+        InputError: If no session has such a position: the number would be that of another session's turn.
+    """
+    if not 0 <= position < MAX_TURNS:
+        raise InputError(f"A session has no position {position}; it has room for {MAX_TURNS:,} turns.")
     return session_no << _TURN_BITS | position
 
 

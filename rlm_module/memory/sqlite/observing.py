@@ -33,11 +33,13 @@ class Reading:
         observer: Which.
         first: From which position on.
         through: Up to which, that one not included.
+        log: Ids of the observations that it was shown.
     """
 
     observer: str
     first: int
     through: int
+    log: Sequence[str] = ()
 
 
 def observe(
@@ -60,7 +62,8 @@ def observe(
     if reading.first == 0:
         forget_observations_of(connection, row.session_no)
         connection.execute("DELETE FROM observed WHERE session_no = ?", (row.session_no,))
-    made = tuple(write_observation(connection, user_no, row, observation) for observation in observations)
+    known = _known_to(connection, user_no, row, reading)
+    made = tuple(write_observation(connection, user_no, row, observation, known) for observation in observations)
     mark_observed(connection, row.session_no, reading.observer, reading.through)
     return made
 
@@ -70,8 +73,27 @@ def mark_observed(connection: sqlite3.Connection, session_no: int, observer: str
     connection.execute("INSERT OR REPLACE INTO observed VALUES (?, ?, ?)", (session_no, observer, through))
 
 
-def write_observation(connection: sqlite3.Connection, user_no: int, row: SessionRow, observation: Observation) -> str:
+def _known_to(connection: sqlite3.Connection, user_no: int, row: SessionRow, reading: Reading) -> int:
+    """When the latest was known of what an observer was shown, whatever of it an observation cites."""
+    span = (turn_number(row.session_no, reading.first), turns_of_session(row.session_no)[0] + reading.through - 1)
+    (said,) = connection.execute("SELECT max(ts) FROM turns WHERE turn_no BETWEEN ? AND ?", span).fetchone()
+    marks = ",".join("?" * len(reading.log))
+    query = f"SELECT max(known_at) FROM observations WHERE user_no = ? AND public_id IN ({marks})"
+    (logged,) = connection.execute(query, (user_no, *reading.log)).fetchone()
+    return max(-EVER if said is None else said, -EVER if logged is None else logged)
+
+
+def write_observation(
+    connection: sqlite3.Connection, user_no: int, row: SessionRow, observation: Observation, known: int
+) -> str:
     """Writes one observation; its id.
+
+    Args:
+        connection: In a transaction.
+        user_no: Whose.
+        row: The session it was made of.
+        observation: The observation.
+        known: When the latest was known of what it was made of, in microseconds.
 
     Raises:
         InputError: If a source or what it supersedes is not there.
@@ -96,7 +118,7 @@ def write_observation(connection: sqlite3.Connection, user_no: int, row: Session
             offset_minutes(observation.stated_at),
             *_optional(observation.refers_start),
             *_optional(observation.refers_end),
-            max(stated, said),
+            max(stated, said, known),
             _superseded(connection, user_no, observation),
         ),
     ).lastrowid
@@ -170,14 +192,15 @@ def observation_of(connection: sqlite3.Connection, row: Sequence[Any], known: in
     )
 
 
-def observations_of(connection: sqlite3.Connection, user_no: int) -> Iterator[tuple[str, Observation]]:
-    """Every observation of a user with its session's id, in the order in which they were made."""
+def observations_of(connection: sqlite3.Connection, user_no: int) -> Iterator[tuple[str, int, Observation]]:
+    """Every observation of a user with its session's id and when it was known, in the order in which they were made."""
     query = f"""
-        SELECT (SELECT public_id FROM sessions WHERE sessions.session_no = observations.session_no), {_COLUMNS}
+        SELECT
+            (SELECT public_id FROM sessions WHERE sessions.session_no = observations.session_no), known_at, {_COLUMNS}
         FROM observations WHERE user_no = ? ORDER BY observation_no
     """
-    for session_id, *row in connection.execute(query, (user_no,)):
-        yield session_id, observation_of(connection, row)
+    for session_id, known_at, *row in connection.execute(query, (user_no,)):
+        yield session_id, known_at, observation_of(connection, row)
 
 
 def pending(
@@ -193,7 +216,7 @@ def pending(
         WHERE sessions.session_no > ? AND sessions.session_no < ? AND length > first
         ORDER BY sessions.session_no LIMIT ?
     """
-    start = place[1] if place else session_number(user_no, 0) - 1
+    start = max(place[1] if place else -1, session_number(user_no, 0) - 1)  # a cursor may be of another user
     values = (observer, start, session_number(user_no + 1, 0), limit + 1)
     rows = connection.execute(query, values).fetchall()
     items: list[Pending] = []

@@ -9,7 +9,7 @@ from rlm_module.errors import InputError
 from rlm_module.memory.data import Session, Turn
 from rlm_module.memory.found import Page, SessionLine
 from rlm_module.memory.sqlite.ids import turn_id
-from rlm_module.memory.sqlite.numbers import position_of, session_of, turns_of_session
+from rlm_module.memory.sqlite.numbers import TURN_SHIFT, position_of, session_of, turns_of_session
 from rlm_module.memory.sqlite.paging import cursor_of, place_of
 from rlm_module.memory.sqlite.users import ROLES, SessionRow, session_by_public_id, turn_by_public_id
 from rlm_module.memory.times import moment_of
@@ -25,7 +25,7 @@ def list_sessions(
     cursor: str | None,
     known: int,
 ) -> Page[SessionLine]:
-    """Sessions by when they began.
+    """Sessions by when they began, without those of which no turn is known or left.
 
     Args:
         connection: Reads.
@@ -36,13 +36,17 @@ def list_sessions(
         known: What was known then.
     """
     at, number = place_of(cursor) or (span[0], -1)
-    query = """
+    query = f"""
         SELECT session_no, public_id, started_at, started_offset, turns, last_at FROM sessions
-        WHERE user_no = ? AND (started_at, session_no) > (?, ?) AND started_at >= ? AND started_at < ?
-        ORDER BY started_at, session_no LIMIT ?
+        WHERE user_no = ?1 AND (started_at, session_no) > (?2, ?3) AND started_at >= ?4 AND started_at < ?5
+        AND turns > 0 AND (last_at <= ?6 OR EXISTS (
+            SELECT 1 FROM turns
+            WHERE turn_no >= session_no << {TURN_SHIFT} AND turn_no < (session_no + 1) << {TURN_SHIFT} AND ts <= ?6
+        ))
+        ORDER BY started_at, session_no LIMIT ?7
     """
     before = min(span[1], known + 1)
-    rows = connection.execute(query, (user_no, at, number, span[0], before, limit + 1)).fetchall()
+    rows = connection.execute(query, (user_no, at, number, span[0], before, known, limit + 1)).fetchall()
     lines: list[SessionLine] = []
     for session_no, public_id, started_at, offset, turns, last_at in rows[:limit]:
         seen = turns if last_at <= known else _turns_known(connection, session_no, known)

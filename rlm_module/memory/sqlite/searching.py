@@ -34,6 +34,9 @@ _CAP_TOGETHER = 1_000
 _RANKED = 100
 """How many candidates are ranked by their texts, where few are asked for."""
 
+_PAGES = 40
+"""How many times a cap's worth of postings is looked at further, where those within it were not to be found."""
+
 _BATCH = 200
 _COMMON_AT_ONCE = 3
 
@@ -122,7 +125,7 @@ def _stages(
         if word.turns > room:
             break
         room, taken = room - word.turns, taken + 1
-        for number in _postings(connection, word.asked, span):
+        for number in _postings(connection, word.asked, span, _CAP):
             having[number] = having.get(number, 0) | 1 << place
     if taken < len(found):
         span = _span_known(connection, user_no, known)
@@ -137,7 +140,7 @@ def _stages(
     yield {number: worths[bits] for number, bits in having.items()}
     if taken < len(found):
         rarest = found[taken]
-        postings = _postings(connection, rarest.asked, span)
+        postings = _postings(connection, rarest.asked, span, _CAP)
         yield {number: rarest.weight for number in postings if number not in having}
 
 
@@ -162,7 +165,32 @@ def _candidates(
                 return rows[:wanted]
         if len(rows) >= question.k:
             return rows
+    if question.known < EVER or question.role is not None:  # else there are no more
+        seen = {row[0] for row in rows}
+        for numbers in _further(connection, user_no, found, question.known):
+            rows += _known(connection, [number for number in numbers if number not in seen], question)
+            seen.update(numbers)
+            if len(rows) >= wanted:
+                return rows[:wanted]
     return rows
+
+
+def _further(connection: sqlite3.Connection, user_no: int, found: Sequence[_Word], known: int) -> Iterator[list[int]]:
+    """Numbers beyond the caps in sessions that had begun, the rarest words first, as far as a search can afford."""
+    query = "SELECT session_no FROM sessions WHERE user_no = ? AND started_at <= ?"
+    begun = {number for (number,) in connection.execute(query, (user_no, known))}
+    first, last = _span_known(connection, user_no, known)
+    pages = _PAGES
+    for word in found:
+        end = last
+        while pages:
+            pages -= 1
+            postings = _postings(connection, word.asked, (first, end), _CAP)
+            numbers = [number for number in postings if session_of(number) in begun]
+            yield from (numbers[start : start + _BATCH] for start in range(0, len(numbers), _BATCH))
+            if len(postings) < _CAP:
+                break
+            end = postings[-1] - 1
 
 
 def _best_first(worth: Mapping[int, float]) -> Iterator[list[int]]:
@@ -196,7 +224,7 @@ def _begun(connection: sqlite3.Connection, sessions: Collection[int], known: int
     return {number for (number,) in connection.execute(query, (*sessions, known))}
 
 
-def _postings(connection: sqlite3.Connection, asked: str, span: tuple[int, int], cap: int = _CAP) -> list[int]:
+def _postings(connection: sqlite3.Connection, asked: str, span: tuple[int, int], cap: int) -> list[int]:
     """The newest turns of those that match."""
     rows = connection.execute(f"{_POSTINGS} ORDER BY rowid DESC LIMIT {cap}", (asked, *span))
     return [number for (number,) in rows]

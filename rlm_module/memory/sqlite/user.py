@@ -45,6 +45,8 @@ class SqliteUser:
 
     def ingest(self, sessions: Iterable[Session], *, replace: bool = False) -> IngestReport:
         self._refuse_if_bound()
+        if isinstance(sessions, Session) or not isinstance(sessions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"ingest takes sessions, not one {type(sessions).__name__}; pass a list of them.")
         if isinstance(sessions, Sequence):
             for _ in _batches(sessions):
                 pass
@@ -95,9 +97,16 @@ class SqliteUser:
             return () if user_no is None else search(connection, ranker, user_no, question)
 
     def observe(
-        self, session_id: str, observations: Sequence[Observation], *, observer: str, first: int, through: int
+        self,
+        session_id: str,
+        observations: Sequence[Observation],
+        *,
+        observer: str,
+        first: int,
+        through: int,
+        log: Sequence[str] = (),
     ) -> tuple[str, ...]:
-        read = observing.Reading(observer, first, through)
+        read = observing.Reading(observer, first, through, log)
         with self._writing() as (connection, user_no):
             row = session_by_public_id(connection, user_no, session_id)
             return observing.observe(connection, user_no, row, observations, read)
@@ -193,10 +202,12 @@ def _batches(sessions: Iterable[Session]) -> Iterator[list[Session]]:
     """Sessions of about as many turns as a transaction should have.
 
     Raises:
-        InputError: If two sessions have one id.
+        InputError: If two sessions have one id, or one is none.
     """
     seen, batch, turns = set[str](), list[Session](), 0
     for session in sessions:
+        if not isinstance(session, Session):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"A session is {type(session).__name__}; make it one with rlm_module.memory.read_session.")
         if session.id in seen:
             raise InputError(f"Two sessions have the id {session.id!r}; give each its own.")
         seen.add(session.id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rlm_module.errors import InputError
-from rlm_module.memory.data import Role
+from rlm_module.memory.data import MAX_TURNS, Role
 from rlm_module.memory.sqlite.ids import split_turn_id
 from rlm_module.memory.sqlite.numbers import MAX_USERS, TURN_SHIFT
 
@@ -94,7 +94,7 @@ def turn_by_public_id(connection: sqlite3.Connection, user_no: int | None, publi
         InputError: If there is none such, or it was not said by then.
     """
     parts = split_turn_id(public_id)
-    if parts is not None:
+    if parts is not None and parts[1] < MAX_TURNS:  # beyond it, the number is of another session
         query = """
             SELECT turn_no FROM sessions JOIN turns ON turn_no = ?3 + (session_no << ?4)
             WHERE user_no = ?1 AND public_id = ?2 AND started_at <= ?5 AND ts <= ?5

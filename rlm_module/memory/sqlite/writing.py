@@ -60,9 +60,11 @@ class Writing:
             return IngestReport(appended=1, turns=len(new))
         if not replace:
             raise changed(session)
+        gone = self._forgotten(known)
         forget_turns_of(self._connection, known.session_no)
-        rows = self._collect(known.session_no, enumerate(session.turns))
-        self._update(known, len(rows), max(row[2] for row in rows), session)
+        kept = [(place, turn) for place, turn in enumerate(session.turns) if place not in gone]
+        rows = self._collect(known.session_no, kept)
+        self._update(known, len(rows), max((row[2] for row in rows), default=_time(session)[0]), session)
         return IngestReport(replaced=1, turns=len(rows))
 
     def add(self, caller_id: str, begun: tuple[int, int], length: int, turns: Sequence[tuple[int, Turn]]) -> SessionRow:
@@ -108,6 +110,12 @@ class Writing:
             (self._next, len(self._turns), sum(len(row[4]) for row in self._turns), self._user_no),
         )
         self._sessions, self._turns = {}, []
+
+    def _forgotten(self, known: SessionRow) -> set[int]:
+        """The places of a session's turns that were forgotten."""
+        query = "SELECT turn_no FROM turns WHERE turn_no BETWEEN ? AND ?"
+        left = self._connection.execute(query, turns_of_session(known.session_no))
+        return set(range(known.length)).difference(position_of(number) for (number,) in left)
 
     def _collect(self, session_no: int, turns: Iterable[tuple[int, Turn]]) -> list[TurnRow]:
         rows = [(turn_number(session_no, position), *_columns(turn)) for position, turn in turns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 from collections import Counter
@@ -14,7 +15,13 @@ import pytest
 
 from rlm_module.errors import InputError
 from rlm_module.memory.evaluation.cases import DATE_FORMAT, QUESTION_TYPES
-from rlm_module.memory.evaluation.generated import GeneratedQuestion, Statement, generate, write_generated
+from rlm_module.memory.evaluation.generated import (
+    GENERATOR_VERSION,
+    GeneratedQuestion,
+    Statement,
+    generate,
+    write_generated,
+)
 from rlm_module.memory.evaluation.generated.questions import POOLS
 from rlm_module.memory.evaluation.generated.topics import phrase
 from rlm_module.memory.evaluation.longmemeval import read_cases
@@ -201,3 +208,9 @@ def test_the_file_reads_as_the_benchmarks_does(tmp_path: Path, questions: list[G
 def test_a_slot_without_a_filling_is_noticed() -> None:
     with pytest.raises(KeyError):
         phrase("{a|b} {value}", Random(0))
+
+
+def test_another_set_for_the_same_seed_has_another_version() -> None:
+    records = [question.record for question in generate(seed=3, questions=14, sessions=25)]
+    found = hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()[:16]
+    assert (GENERATOR_VERSION, found) == (1, "0ef99aa8c6ddf9a3")

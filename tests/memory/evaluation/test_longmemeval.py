@@ -65,6 +65,14 @@ def test_abstention_is_told_by_the_id_and_numbers_are_answers() -> None:
         ({"question_type": "riddle"}, "'q2' has the type 'riddle', which is none of single-session-user"),
         ({"haystack_sessions": [[turn("wizard", "Abracadabra")]] * 3}, "has the role 'wizard'"),
         ({"haystack_sessions": None}, "is NoneType and no array"),
+        ({"haystack_sessions": [[{"role": "user", "text": "hi"}]] * 3}, "Turn 0 of session 0 of item 1"),
+        ({"question_date": 1e20}, "`question_date` of item 1"),
+        ({"answer_session_ids": 3}, "`answer_session_ids` of item 1"),
+        ({"answer_session_ids": [["a"]]}, "holds what is no id"),
+        ({"haystack_session_ids": 5}, "`haystack_session_ids` of item 1"),
+        ({"question_id": "\ud800"}, "`question_id` of item 1"),
+        ({"question": ""}, "`question` of item 1"),
+        ({"question": None}, "is None, which is no text"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_told_in_one_sentence(
@@ -84,3 +92,9 @@ def test_two_questions_of_one_id_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps([record(), record()]))
     with pytest.raises(InputError, match="two questions with the id 'q1'"):
         list(read_cases(path))
+
+
+def test_content_in_parts_is_its_text() -> None:
+    parts = [{"role": "user", "content": [{"type": "text", "text": "My dog is Rex."}, {"type": "image"}]}]
+    case = case_of(record(haystack_sessions=[parts] * 3))
+    assert [turn.text for turn in case.sessions[0].turns] == ["My dog is Rex."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,35 @@ def test_lines_of_another_kind_are_refused(tmp_path: Path) -> None:
     (tmp_path / "tools.answers.jsonl").write_text('{"hello": 1}\n')
     with pytest.raises(InputError, match="holds a line that is no result"):
         folder(tmp_path)
+
+
+def test_a_verdict_is_of_the_answer_that_it_judged(tmp_path: Path) -> None:
+    results = folder(tmp_path)
+    answer = Answer(question_id="q1", answer="Rex", abstained=False)
+    results.answer(answer)
+    results.judge(Verdict(question_id="q1", is_right=True, answer=answer.mark))
+    assert set(folder(tmp_path).verdicts) == {"q1"}
+    results.answer(answer.model_copy(update={"answer": "Tom"}))
+    assert results.verdicts == {}
+    assert folder(tmp_path).verdicts == {}
+
+
+def test_a_file_is_put_in_its_place_when_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = folder(tmp_path)
+    results.answer(Answer(question_id="q1", answer="Rex", abstained=False))
+    results.write_hypotheses()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    results.answer(Answer(question_id="q2", answer="Tom", abstained=False))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            results.write_hypotheses()
+        with pytest.raises(InputError, match=r"cannot be used for results \(No space left on device\)"):
+            ResultsFolder(tmp_path / "other", ABOUT)
+    assert results.hypotheses.read_bytes() == before[results.hypotheses.name]
+    assert {path.name for path in tmp_path.iterdir()} == {*before, "other"}
+    assert list((tmp_path / "other").iterdir()) == []

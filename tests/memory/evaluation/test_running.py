@@ -181,3 +181,11 @@ def test_abstaining_is_right_where_there_is_no_answer_only(tmp_path: Path) -> No
         on_done=lambda case, is_right: done.append((case.id, is_right)),
     )
     assert done == [("q1", False), ("q2_abs", True)]
+
+
+def test_a_question_that_is_answered_anew_is_judged_anew(tmp_path: Path) -> None:
+    assert run(cases(1), Arms(lambda _: answered("Tom")), results(tmp_path), ExactMatch()) == 0
+    assert not results(tmp_path).verdicts["q0"].is_right
+    next(tmp_path.rglob("*.answers.jsonl")).unlink()
+    assert run(cases(1), Arms(lambda _: answered("Rex")), results(tmp_path), ExactMatch()) == 0
+    assert results(tmp_path).verdicts["q0"].is_right

@@ -14,7 +14,8 @@ def search_pages(words: str) -> str:
     return words
 
 
-RLMS = [RLM("context, query -> answer", tools=[search_pages]), RLM("notes -> summary", max_depth=0)]
+READER = RLM("context, query -> answer", tools=[search_pages], max_depth=2)
+OTHER = RLM("notes -> summary", max_depth=0)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ RLMS = [RLM("context, query -> answer", tools=[search_pages]), RLM("notes -> sum
     ],
 )
 def test_functions_that_nobody_offers_are_found(text: str, names: list[str]) -> None:
-    assert absent_functions(text, RLMS) == names
+    assert absent_functions(text, READER) == names
 
 
 @pytest.mark.parametrize(
@@ -52,11 +53,19 @@ def test_functions_that_nobody_offers_are_found(text: str, names: list[str]) -> 
     ],
 )
 def test_what_exists_and_what_is_prose_is_left_alone(text: str) -> None:
-    assert faults(text, RLMS, 10_000) == []
+    assert faults(text, READER, 10_000) == []
 
 
 def test_functions_of_sub_lms_are_absent_where_there_are_none() -> None:
-    assert absent_functions("Ask with `llm_query`.", RLMS[1:]) == ["llm_query"]
+    assert absent_functions("Ask with `llm_query`.", OTHER) == ["llm_query"]
+
+
+def test_functions_of_children_are_absent_where_there_are_none() -> None:
+    assert absent_functions("Use rlm_query(context).", RLM("context -> answer")) == ["rlm_query"]
+
+
+def test_a_tool_that_only_another_rlm_has_is_absent() -> None:
+    assert absent_functions("Call search_pages(words).", OTHER) == ["search_pages"]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,12 @@ def test_functions_of_sub_lms_are_absent_where_there_are_none() -> None:
         "No more than ten sub-calls are allowed.",
         "You have 12 turns left.",
         "Only the first 10,000 characters of output are shown.",
+        "You may make 50 calls.",
+        "Ask about 20 sub-calls.",
+        "Stop after 5 turns.",
+        "after 3 iterations submit",
+        "After ten LM calls, whatever you found, finish.",
+        "Submit by turn 8.",
     ],
 )
 def test_limits_that_go_stale_are_found(text: str) -> None:
@@ -84,6 +99,9 @@ def test_limits_that_go_stale_are_found(text: str) -> None:
         "Dates before 1950 have two digits; check the first 500 rows.",
         "Take turns; one call is rarely enough.",
         "Answer within the limits you are told.",
+        "After two failed calls, ask in another way.",
+        "Compare two turns of the chat before you ask.",
+        "Use 3 examples in each query, and stop when there is nothing left.",
     ],
 )
 def test_other_numbers_are_left_alone(text: str) -> None:
@@ -91,6 +109,6 @@ def test_other_numbers_are_left_alone(text: str) -> None:
 
 
 def test_length_and_emptiness_are_faults() -> None:
-    assert faults("x" * 101, RLMS, 100) == ["It is 101 characters long; the most is 100."]
-    assert faults(" \n", RLMS, 100) == ["It is empty."]
+    assert faults("x" * 101, READER, 100) == ["It is 101 characters long; the most is 100."]
+    assert faults(" \n", READER, 100) == ["It is empty."]
     assert faults("Call `nothing_there()` within 3 turns.", None, 100) == []

@@ -11,7 +11,7 @@ import dspy
 from rlm_module.optimizers.evolution.cases import cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
-from rlm_module.optimizers.evolution.options import Options
+from rlm_module.optimizers.evolution.options import Mark, Options
 from rlm_module.optimizers.evolution.pool import Pool
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.stopping import Allowance, Stopper
@@ -38,7 +38,7 @@ class _Pool:
             metric=len, reflection_lm=len, max_runs=None, max_cost_usd=None, patience=10, minibatch_size=2,
             learn=(), max_text_chars=100, num_threads=1, seed=0, show_progress=False, perfect_score=1.0,
         )  # fmt: skip
-        self.pool = Pool(self.rollouts, TRAIN, TRAIN[:4], options, self.stopper)
+        self.pool = Pool(self.rollouts, TRAIN, TRAIN[:4], options, Mark(1.0), self.stopper)
         names = list(solved)
         self.state = SimpleNamespace(
             program_candidates=[{"first": name} for name in names],

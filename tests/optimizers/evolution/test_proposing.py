@@ -14,7 +14,7 @@ from rlm_module.optimizers.evolution.components import Component
 from rlm_module.optimizers.evolution.proposing import Brief, Proposer, fence_for, read_text
 
 CURRENT = "Be brief.\n- Probe first."
-BRIEF = Brief(Component("reader.strategy", "reader", "strategy"), "q -> answer", [RLM("q -> answer")], 500)
+BRIEF = Brief(Component("reader.strategy", "reader", "strategy"), "q -> answer", RLM("q -> answer"), 500)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_faulty_text_is_mended_once() -> None:
     model = _Model(_fenced("Call `nothing_there(q)`."), _fenced("Call nobody."), "")
     assert model.propose() == "Call nobody."
     assert "nothing_there" in model.requests[1]
-    assert "which this program does not offer" in model.requests[1]
+    assert "which its REPL does not offer" in model.requests[1]
 
 
 def test_one_that_stays_faulty_is_dropped() -> None:
@@ -113,7 +113,7 @@ def test_one_that_stays_faulty_is_dropped() -> None:
     (dropped,) = model.dropped
     assert dropped.component == "reader.strategy"
     assert dropped.faults == (
-        "It names `nothing_there`, which this program does not offer; name no function that is not there.",
+        "It names `nothing_there`, which its REPL does not offer; name no function that is not there.",
     )
 
 
@@ -137,5 +137,5 @@ def test_the_request_is_the_same_each_time_and_says_what_is_told_elsewhere() -> 
     one, other = (BRIEF.request(CURRENT, ["a", "b"]) for _ in range(2))
     assert one == other
     assert "told to the model elsewhere" in one
-    plain = Brief(Component("answer", "answer", "predictor"), "q -> a", [], 500)
+    plain = Brief(Component("answer", "answer", "predictor"), "q -> a", None, 500)
     assert "REPL" not in plain.request("Answer.", ["a"])

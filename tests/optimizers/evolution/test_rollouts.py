@@ -9,10 +9,10 @@ import dspy
 import pytest
 
 from rlm_module import Budget, spending
-from rlm_module.optimizers.evolution.cases import Case, cases
+from rlm_module.optimizers.evolution.cases import Case, cases, digest
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
-from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout, Rollouts, side_by_side
+from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout, Rollouts
 from rlm_module.optimizers.evolution.runner import Runner
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
 from rlm_module.optimizers.metrics import Metric
@@ -79,24 +79,53 @@ def test_a_rollout_comes_back_from_json_as_it_was() -> None:
     assert Rollout.from_json(rollout.to_json()) == rollout
 
 
-def test_results_stand_in_the_order_of_the_jobs() -> None:
+def test_results_stand_in_the_order_of_the_examples() -> None:
     first_may_end = threading.Event()
 
-    def job(number: int) -> Rollout:
-        if number == 0:
+    def run(program: Any, example: dspy.Example) -> Rollout:
+        if example.q == "0":
             assert first_may_end.wait(20)
-        if number == 3:
+        if example.q == "3":
             first_may_end.set()
-        return Rollout(score=float(number))
+        return Rollout(score=float(example.q))
 
-    found = side_by_side([lambda n=n: job(n) for n in range(4)], 4)
+    found = _rollouts(run).run({"first": "a"}, _cases("0", "1", "2", "3"))
     assert [rollout.score for rollout in found] == [0.0, 1.0, 2.0, 3.0]
 
 
 def test_threads_have_the_callers_settings() -> None:
+    def run(program: Any, example: dspy.Example) -> Rollout:
+        return Rollout(score=0.0, feedback=dspy.settings.rollout_mark)
+
     with dspy.context(rollout_mark="here"):
-        found = side_by_side([lambda: Rollout(score=0.0, feedback=dspy.settings.rollout_mark)] * 2, 2)
+        found = _rollouts(run).run({"first": "a"}, _cases("x", "y"))
     assert [rollout.feedback for rollout in found] == ["here", "here"]
+
+
+def test_each_run_is_booked_as_it_ends() -> None:
+    allowance, may_end = Allowance(None, None), threading.Event()
+
+    def run(program: Any, example: dspy.Example) -> Rollout:
+        if example.q == "stop":
+            assert may_end.wait(20)
+            raise KeyboardInterrupt
+        return Rollout(score=1.0, cost_usd=0.5)
+
+    student = World().program()
+    rollouts = Rollouts(student, Components(student), run, allowance, Evaluations(), 2, lambda one: may_end.set())
+    with pytest.raises(KeyboardInterrupt):
+        rollouts.run({"first": "a"}, _cases("stop", "early"))
+    assert (allowance.runs, allowance.cost_usd) == (1, 0.5)
+    assert len(rollouts.known({"first": "a"})) == 1
+
+
+@pytest.mark.parametrize("damaged", [{"score": 1}, {"score": "x", "records": []}, {"score": 1, "records": [{}]}, {}])
+def test_a_damaged_run_in_the_journal_is_made_again(damaged: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run, evaluations = _Run(), Evaluations()
+    evaluations.add(digest({"first": "a"}), _cases("x")[0].key, damaged)
+    assert _rollouts(run, None, evaluations).run({"first": "a"}, _cases("x"))[0].score == 1.0
+    assert run.seen == ["x"]
+    assert "cannot be read" in caplog.text
 
 
 def _run(metric: Any, parts: int = 2) -> Rollout:

@@ -13,6 +13,7 @@ from gepa.strategies.eval_policy import EvaluationPolicy
 from rlm_module.optimizers.evolution.cases import cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
+from rlm_module.optimizers.evolution.options import Mark
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.stopping import Allowance
 from rlm_module.optimizers.evolution.validation import Acceptance, Finals, Found, StagedValidation
@@ -72,7 +73,7 @@ class _Finals:
         self.found = [Found(number, {"first": name}, ()) for number, name in enumerate(table)]
         for one in self.found:
             rollouts.run(one.texts, [VAL[index] for index in (range(6) if one.number == 0 else SCREEN)])
-        self.finals = Finals(rollouts, VAL, SCREEN, 1.0)
+        self.finals = Finals(rollouts, VAL, SCREEN, Mark(1.0))
 
     def best(self) -> int:
         self.finals.validate(self.found)
@@ -110,3 +111,27 @@ def test_what_cannot_be_paid_is_not_run() -> None:
     finals = _Finals({"seed": [0.5] * 6, "good": [1.0] * 6}, runs=9)
     assert finals.best() == 0
     assert finals.allowance.runs == 8
+
+
+def test_costs_are_told_on_the_same_examples() -> None:
+    dear = cases([dspy.Example(q=f"dear {n}").with_inputs("q") for n in range(4)], "trainset")
+
+    def run(program: Any, example: dspy.Example) -> Rollout:
+        cost = {"seed": 0.01, "longer": 0.02, "partial": 0.03}[program.first.signature.instructions]
+        is_dear = example.q in ("dear 0", "dear 1", "dear 2", "dear 3", "5")
+        return Rollout(score=1.0, cost_usd=1.0 if is_dear else cost, seconds=9.0 if is_dear else cost)
+
+    student = World().program()
+    rollouts = Rollouts(student, Components(student), run, Allowance(99, None), Evaluations())
+    found = [Found(number, {"first": name}, ()) for number, name in enumerate(("seed", "longer", "partial"))]
+    rollouts.run(found[0].texts, [*dear, *VAL[:5]])
+    rollouts.run(found[1].texts, [*dear[:1], *VAL[:5]])
+    rollouts.run(found[2].texts, [VAL[0], VAL[3], VAL[4]])
+    finals = Finals(rollouts, VAL[:5], [0, 3], Mark(1.0))
+    candidates = finals.candidates(found)
+    assert [one.cost_usd for one in candidates] == pytest.approx([0.01, 0.02, 0.03])
+    assert [one.seconds for one in candidates] == pytest.approx([0.01, 0.02, 0.03])
+    assert (finals.best(candidates), finals.front(candidates)) == (0, (0,))
+    rollouts.run(found[2].texts, [VAL[5]])  # an example that the others were not run on
+    partly = Finals(rollouts, VAL, [0, 3], Mark(1.0)).candidates(found)
+    assert [one.cost_usd for one in partly] == pytest.approx([0.01, 0.02, 0.03])

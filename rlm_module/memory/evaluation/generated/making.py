@@ -17,6 +17,9 @@ from rlm_module.memory.evaluation.generated.lives import Telling, life
 from rlm_module.memory.evaluation.generated.personas import persona
 from rlm_module.memory.evaluation.generated.questions import Operation, answer, asked
 
+GENERATOR_VERSION = 1
+"""Counted up with every change by which the same seed gives another set, so that results of the two stay apart."""
+
 LEAST_SESSIONS, MOST_SESSIONS = 25, 500
 _UNANSWERABLE = "The user never said."
 _FIRST_DAY = dt.datetime(2023, 11, 1, 9, 0)
