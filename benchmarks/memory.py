@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import sqlite3
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -96,5 +98,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _hush() -> None:
+    """Of this process, since thousands of simulated answers give warnings that nobody has to see."""
+    warnings.simplefilter("ignore")
+    for name in ("dspy", "rlm_module"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 if __name__ == "__main__":
+    _hush()
     raise SystemExit(main())

@@ -196,11 +196,11 @@ def rlms_of(program: dspy.Module) -> dict[str, RLM]:
 
 def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
     """Those that are neither frozen nor within a frozen part, whose demonstrations would not be saved."""
-    modules = program.named_sub_modules(skip_compiled=True)
+    open_parts = {id(module) for _, module in program.named_sub_modules(skip_compiled=True)}
     return {
-        plain_path(name): module
-        for name, module in modules
-        if isinstance(module, RLM) and not getattr(module, "_compiled", False)
+        path: rlm
+        for path, rlm in rlms_of(program).items()
+        if id(rlm) in open_parts and not getattr(rlm, "_compiled", False)
     }
 
 

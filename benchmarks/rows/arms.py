@@ -5,9 +5,7 @@ The root knows the question's words only; the reader understands all that it is 
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -99,9 +97,6 @@ def figures(asked: Asked, say: Say, show: Say) -> Iterator[Figure]:
         say: Told of progress.
         show: Told a table of each reader's arms.
     """
-    warnings.simplefilter("ignore")
-    for name in ("dspy", "rlm_module"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     questions = list(generate(seed=asked.seed, questions=asked.questions, sessions=asked.sessions))
     for rate in (0.0, asked.error_rate):
         reports = [measure(arm, questions, rate, asked.threads, say) for arm in asked.arms]
