@@ -30,7 +30,14 @@ hypothesis_settings.register_profile("suite", deadline=None, derandomize=True, p
 hypothesis_settings.load_profile("suite")
 
 
-_LONGEST = ("test_soak.py", "test_stock.py", "test_runtime.py", "test_shared_simulation.py", "test_readme.py")
+_LONGEST = (
+    "test_soak.py",
+    "test_stock.py",
+    "test_fault_matrix.py",
+    "test_runtime.py",
+    "test_shared_simulation.py",
+    "test_readme.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
