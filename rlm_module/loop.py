@@ -114,7 +114,7 @@ class TurnLoop:
                 return drawn
             if known is not None:
                 request, action = known.acted.request, _recorded_action(known)
-                self._turn_lm()
+                self._turn_lm()  # counts failures anew where it escalated then
                 self._window.take_usage(known.acted.usage)
             else:
                 request, action = yield from self._act(turn, request)

@@ -98,7 +98,7 @@ class Plan:
         """The plan of a child: this one, with its task, within these limits."""
         assert self.models is not None
         options = child.options
-        limits = {name: min(options.get(name, mine), mine) for name in _CLAMPED if (mine := getattr(self, name))}
+        limits = {name: min(options[name], getattr(self, name)) for name in _CLAMPED if name in options}
         names = {str(getattr(tool, "name", tool)) for tool in options.get("tools", self.tools.values())}
         return replace(
             self,
@@ -113,7 +113,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What has to be equal for a run to be resumed, in words and numbers."""
+        """What the record of a run keeps of it, so that the run can be resumed, in words and numbers."""
         signature, sub = self.predictors.act_signature, self.models.default if self.models else None
         learned = signature is not None and signature.instructions != STRATEGY
         is_worded = any(tool.description for tool in self.tools.values()) or bool(self.models and self.models.guidance)
