@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from rlm_module.errors import InputError
 
@@ -48,8 +48,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("cost_usd", "tokens", "seconds", "root_tokens", "sub_tokens"):
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (is_number and value > 0 and math.isfinite(value)):
+            if value is not None and not (is_number(value) and value > 0):
                 raise InputError(f"Budget's {name} must be above 0, not {value!r}; leave it out for no limit.")
         for model, price in self.prices.items():
             if not _is_price(price):
@@ -83,10 +82,24 @@ class Budget:
         return min(_EXTRACT_SECONDS, _EXTRACT_SHARE * self.seconds) if self.seconds is not None else 0.0
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a finite number; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_budget(budget: object) -> None:
+    """Refuses what is no budget.
+
+    Raises:
+        InputError: Naming what to pass.
+    """
+    if not isinstance(budget, Budget):
+        raise InputError(f"budget must be a Budget, such as Budget(cost_usd=5), not {budget!r}.")
+
+
 def _is_price(price: object) -> bool:
     amounts: tuple[object, ...] = tuple(price) if isinstance(price, (tuple, list)) else ()
-    numbers = [amount for amount in amounts if isinstance(amount, int | float) and not isinstance(amount, bool)]
-    return len(amounts) == len(numbers) == 2 and all(n >= 0 and math.isfinite(n) for n in numbers)
+    return len(amounts) == 2 and all(is_number(amount) and amount >= 0 for amount in amounts)
 
 
 UNLIMITED = Budget()

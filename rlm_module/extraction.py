@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import dspy
 
-from rlm_module.driver import Ask, Steps
 from rlm_module.errors import FatalError, InputError, Limit, LimitReached
 from rlm_module.events import Extracted, TerminationReason
 from rlm_module.lms.ledger import Need
 from rlm_module.lms.prices import price_of, reply_cap, reply_limit
+from rlm_module.plan import Plan
 from rlm_module.prompting.outputs import Accepted, check_outputs
 from rlm_module.prompting.shown import clip
 from rlm_module.prompting.transcript import transcript
 from rlm_module.signatures.extract import extract_inputs
 from rlm_module.signatures.grounded import grounded
+from rlm_module.steps import Ask, Steps
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,12 @@ class Outcome:
 
     outputs: dict[str, Any]
     reason: TerminationReason
-    reasoning: str
+    reasoning: str = ""
+
+    @classmethod
+    def of_failure(cls, error: BaseException) -> Outcome:
+        """That of a run without an answer, by what was raised: whatever is no `Exception` has stopped it."""
+        return cls({}, "error" if isinstance(error, Exception) else "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +60,23 @@ class Extraction:
     """Asks for the outputs where none were submitted.
 
     Args:
-        task: The RLM's signature.
-        inputs: Its inputs.
-        introduction: The first request of the run.
-        extract: The predictor that is asked.
+        plan: What the RLM is made of.
         tree: Who pays, and what is on record.
-        node: The RLM.
-        root_lm: The LM that is asked; None for that of the predictor.
+        node: The RLM's place in the tree.
+        introduction: The first request of the run.
     """
 
-    task: type[dspy.Signature]
-    inputs: Mapping[str, Any]
-    introduction: str
-    extract: Callable[..., Any]
+    plan: Plan
     tree: Tree
     node: Node
-    root_lm: Any
+    introduction: str
 
     def keep_slice(self) -> None:
         """Keeps a part of the budget for it, so that whatever is spent, an answer can be had."""
         budget = self.tree.ledger.budget
         if self.node.depth or not budget.limits_spending:
             return
-        lm = self.root_lm or getattr(self.extract, "lm", None) or dspy.settings.lm
+        lm = self.plan.lm_of(self.plan.predictors.extract)
         price = price_of(lm, budget) if lm is not None else None
         reply = reply_limit(lm, {}) or reply_cap(lm, "extract", budget)
         cost = 0.0 if price is None else _KEPT_PROMPT_TOKENS * price.prompt + reply * price.completion
@@ -116,20 +116,20 @@ class Extraction:
         Raises:
             FatalError: If there are none.
         """
-        told, record = extract_inputs(self.task)
+        told, record = extract_inputs(self.plan.task)
         fault: Exception | str = ""
         for limit in (None, _SMALL_CHARS):
             texts = {told: self.introduction, record: transcript(trajectory) or "(Nothing was done.)"}
             if limit is not None:
                 texts = {name: clip(text, limit) for name, text in texts.items()}
-            account = self.tree.account("extract", self.node, instead=self.root_lm)
+            account = self.tree.account("extract", self.node, instead=self.plan.root_lm)
             try:
-                answer = yield Ask(self.extract, texts, account, is_final=True)
+                answer = yield Ask(self.plan.predictors.extract, texts, account, is_final=True)
             except (dspy.AdapterParseError, dspy.LMError, LimitReached) as error:
                 fault = error
                 continue
-            values = {name: getattr(answer, name) for name in self.task.output_fields if hasattr(answer, name)}
-            checked = check_outputs(self.task, self.inputs, self._grounded(values), drawn_up=True)
+            values = {name: getattr(answer, name) for name in self.plan.task.output_fields if hasattr(answer, name)}
+            checked = check_outputs(self.plan.task, self.plan.inputs, self._grounded(values), drawn_up=True)
             if isinstance(checked, Accepted):
                 journal = self.tree.journal
                 journal.record(
@@ -151,7 +151,7 @@ class Extraction:
         found: dict[str, Any] = {}
         for name, value in values.items():
             try:
-                found[name] = grounded(self.inputs, value)
+                found[name] = grounded(self.plan.inputs, value)
             except Exception:  # told by the check of the outputs
                 found[name] = value
         return found

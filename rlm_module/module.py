@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -19,9 +18,17 @@ from rlm_module.errors import InputError
 from rlm_module.host.subcalls import Models
 from rlm_module.host.tools import HostTool, check_names, normalize_tools
 from rlm_module.interpreter import Sandbox
+from rlm_module.options import SubLMs, check_factory, check_lm, check_options, journal_folder
 from rlm_module.plan import Plan, Predictors
 from rlm_module.prompting import states
-from rlm_module.prompting.predictors import ActPredict, ExtractPredict, pack_signature, unpack_signature
+from rlm_module.prompting.predictors import (
+    ActPredict,
+    ExtractPredict,
+    asks_an_lm,
+    pack_signature,
+    takes_signature,
+    unpack_signature,
+)
 from rlm_module.prompting.wording import Wording
 from rlm_module.resuming import Reopened, rebuilt
 from rlm_module.root import RootRun
@@ -35,14 +42,6 @@ _SHARED = ("_models", "_tools", "_interpreter_factory", "_task")
 
 class NoLMError(dspy.LMNotConfiguredError, ValueError):
     """There is no LM; also the kind of error that a predictor of dspy's raises then."""
-
-
-class _SharedModels:
-    """LMs given for sub-calls."""
-
-    def __init__(self, sub_lm: Any, named: Mapping[str, Any]) -> None:
-        self.sub_lm = sub_lm
-        self.named = dict(named)
 
 
 class _OnInstanceOrClass:
@@ -83,7 +82,7 @@ class RLM(dspy.Module):
         compact_at: Share of the root LM's context window at which older turns are shortened.
 
     Raises:
-        InputError: If a limit or a name makes no sense.
+        InputError: If a limit, a budget, an LM or a name makes no sense.
         TypeError: If tools or the factory are of a wrong type.
         ValueError: If names of inputs, outputs and tools clash.
     """
@@ -109,21 +108,8 @@ class RLM(dspy.Module):
         compact_at: float = 0.8,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("max_depth", max_depth, 0),
-            ("max_iters", max_iters, 1),
-            ("max_llm_calls", max_llm_calls, 0),
-            ("max_output_chars", max_output_chars, 1),
-            ("concurrency", concurrency, 1),
-        ):
-            if value < least:
-                raise InputError(f"{name} must be at least {least}, not {value!r}.")
-        if not 0 < compact_at <= 1:
-            raise InputError(f"compact_at is a share of the window, above 0 and at most 1, not {compact_at!r}.")
-        if escalate_to is not None and escalate_to not in (sub_lms or {}):
-            raise InputError(f"escalate_to names no LM of sub_lms: {escalate_to!r}; add it there.")
         if interpreter_factory is not None:
-            _check_factory(interpreter_factory)
+            check_factory(interpreter_factory)
         self.max_iters = max_iters
         self.max_llm_calls = max_llm_calls
         self.max_output_chars = max_output_chars
@@ -131,11 +117,12 @@ class RLM(dspy.Module):
         self.max_depth = max_depth
         self.concurrency = concurrency
         self.tool_seconds = tool_seconds
-        self.budget = budget or UNLIMITED
-        self.journal = None if journal is None else Path(journal)
+        self.budget = UNLIMITED if budget is None else budget
+        self.journal = journal_folder(journal)
         self.escalate_to = escalate_to
         self.compact_at = compact_at
-        self._models = _SharedModels(sub_lm, sub_lms or {})
+        self._models = SubLMs(sub_lm, {} if sub_lms is None else sub_lms)
+        check_options(self, self._models)
         self._interpreter_factory = interpreter_factory
         self._tools = normalize_tools(tools)
         self._task = _signature(signature)
@@ -168,11 +155,11 @@ class RLM(dspy.Module):
     @property
     def sub_lm(self) -> Any:
         """The LM given for sub-calls, None where they go to the root's."""
-        return self._models.sub_lm
+        return self._models.default
 
     @sub_lm.setter
     def sub_lm(self, lm: Any) -> None:
-        self._models = _SharedModels(lm, self._models.named)
+        self._models = SubLMs(lm, self._models.named)
 
     def forward(
         self, *, interpreter_factory: Callable[[], CodeInterpreter] | None = None, **inputs: Any
@@ -209,19 +196,22 @@ class RLM(dspy.Module):
             factory: Makes the interpreter instead of the one given before.
 
         Raises:
-            InputError: If an input is missing or unknown.
+            InputError: If an input is missing or unknown, or an attribute was set to what makes no sense.
         """
+        check_options(self, self._models)
         if factory is not None:
-            _check_factory(factory)
+            check_factory(factory)
         given = _complete(self._task, inputs)
         configured = dspy.settings.get("interpreter_factory")
         if configured is not None:
-            _check_factory(configured, "dspy.settings.interpreter_factory")
-        root_lm = getattr(self.generate_action, "lm", None)
-        if root_lm is None and dspy.settings.lm is None and _asks_an_lm(self.generate_action):
-            raise NoLMError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm).")
-        root_lm = root_lm if root_lm is not None else dspy.settings.lm
-        sub_lm = self._models.sub_lm if self._models.sub_lm is not None else root_lm
+            check_factory(configured, "dspy.settings.interpreter_factory")
+        own_lm = getattr(self.generate_action, "lm", None)
+        root_lm = own_lm if own_lm is not None else dspy.settings.lm
+        if asks_an_lm(self.generate_action):
+            if root_lm is None:
+                raise NoLMError("No LM is configured; call dspy.configure(lm=dspy.LM(...)) or rlm.set_lm(lm).")
+            check_lm("The root LM", root_lm)
+        sub_lm = self._models.default if self._models.default is not None else root_lm
         models = Models(sub_lm, self._models.named, self.wording.sub_calls).resampled_as(root_lm)
         return Plan(
             task=self._task,
@@ -241,12 +231,12 @@ class RLM(dspy.Module):
             budget=self.budget,
             strong_lm=models.named[self.escalate_to] if self.escalate_to else None,
             compact_at=self.compact_at,
-            journal=self.journal,
+            journal=journal_folder(self.journal),
         )
 
     def _act_signature(self) -> type[dspy.Signature] | None:
         """The root predictor's own signature, which carries its strategy; None where it takes none per call."""
-        if not _takes_signature(self.generate_action):
+        if not takes_signature(self.generate_action):
             return None
         own = getattr(self.generate_action, "signature", None)
         return own if own is not None else act_signature(self._task)
@@ -331,34 +321,3 @@ def _complete(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> dict[str
 
 def _reopened(target: RLM | type[RLM], path: str | PathLike[str]) -> Reopened:
     return Reopened(target if isinstance(target, RLM) else rebuilt(path, target), path)
-
-
-def _check_factory(factory: Any, name: str = "interpreter_factory") -> None:
-    if not isinstance(factory, type) and isinstance(factory, CodeInterpreter):
-        raise TypeError(
-            f"{name} must make a new interpreter for each run, but this is an interpreter; "
-            "pass its class, or a function that makes one."
-        )
-    if not callable(factory):
-        raise TypeError(f"{name} must be callable without arguments, not {type(factory).__name__}.")
-
-
-def _asks_an_lm(predictor: Any) -> bool:
-    """Whether it is a predictor of dspy's that needs an LM; one with a `forward` of its own may not."""
-    kind: Any = type(predictor)
-    return (
-        isinstance(predictor, dspy.Predict)
-        and kind.forward in (ActPredict.forward, dspy.Predict.forward)
-        and kind.aforward in (ActPredict.aforward, dspy.Predict.aforward)
-    )
-
-
-def _takes_signature(predictor: Callable[..., Any]) -> bool:
-    """Whether a predictor, which may be any callable, can be given a signature with each call."""
-    # Taken from the class, since dspy warns of whoever takes a module's `forward`.
-    called: Any = getattr(type(predictor), "forward", predictor) if isinstance(predictor, dspy.Module) else predictor
-    try:
-        parameters = inspect.signature(called).parameters
-    except (TypeError, ValueError):
-        return True
-    return "signature" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -47,7 +47,7 @@ class Plan:
         child_predictors: Makes those of a child with another task.
         factory: Makes the interpreter.
         tools: The user's tools by name.
-        root_lm: The LM of its turns where its predictor has none; None for the one dspy is configured with.
+        root_lm: The LM of a child's turns; None for the predictor's own, or the one that dspy is configured with.
         models: Sub-LMs; None for a run without sub-calls and sub-agents.
         max_depth: Depth at which there are sub-LM calls only.
         max_iters: Turns.
@@ -85,17 +85,20 @@ class Plan:
     @property
     def lms(self) -> dict[str, Any]:
         """Every LM that the tree may call, by what it is for."""
-        spoken = {"root": self.predictors.act, "extract": self.predictors.extract}
-        own = {name: self.root_lm or getattr(who, "lm", None) or dspy.settings.lm for name, who in spoken.items()}
+        own = {"root": self.lm_of(self.predictors.act), "extract": self.lm_of(self.predictors.extract)}
         subs = {"sub": self.models.default, **self.models.named} if self.models else {}
         strong = {"escalated": self.strong_lm} if self.strong_lm is not None else {}
         return {**own, **subs, **strong}
+
+    def lm_of(self, predictor: Callable[..., Any]) -> Any:
+        """The LM that one of its predictors asks; None if there is none."""
+        return self.root_lm or getattr(predictor, "lm", None) or dspy.settings.lm
 
     def for_child(self, child: ChildTask) -> Plan:
         """The plan of a child: this one, with its task, within these limits."""
         assert self.models is not None
         options = child.options
-        limits = {name: min(options.get(name, mine), mine) for name in _CLAMPED if (mine := getattr(self, name))}
+        limits = {name: min(options[name], getattr(self, name)) for name in _CLAMPED if name in options}
         names = {str(getattr(tool, "name", tool)) for tool in options.get("tools", self.tools.values())}
         return replace(
             self,
@@ -110,7 +113,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What has to be equal for a run to be resumed, in words and numbers."""
+        """What the record of a run keeps of it, so that the run can be resumed, in words and numbers."""
         signature, sub = self.predictors.act_signature, self.models.default if self.models else None
         learned = signature is not None and signature.instructions != STRATEGY
         is_worded = any(tool.description for tool in self.tools.values()) or bool(self.models and self.models.guidance)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
 
 from rlm_module.errors import SandboxError
-from rlm_module.events import Resumed, TerminationReason
+from rlm_module.events import Resumed
 from rlm_module.execution import Execution
 from rlm_module.extraction import Outcome
 from rlm_module.foreign import InterpreterError
+from rlm_module.host.workers import in_background
 from rlm_module.journal import Journal, RunFolder
 from rlm_module.lms.ledger import Ledger
 from rlm_module.lms.shared_budget import current_spending
@@ -75,15 +76,12 @@ class RootRun:
         Raises:
             FatalError: If it ends without an answer.
         """
-        try:
-            outcome = self._execution.run()
-        except BaseException as error:
-            raised = _as_dspys(error)
-            self._failed(raised)
-            if raised is not error:
-                raise raised from error
-            raise
-        return RunPrediction.of(self._finish(outcome))
+        with self._in_errors():
+            try:
+                outcome = self._execution.run()
+            finally:
+                self._journal.close()
+        return RunPrediction.of(self._ended(outcome))
 
     async def arun(self) -> RunPrediction:
         """Runs it without blocking the caller's event loop.
@@ -91,16 +89,12 @@ class RootRun:
         Raises:
             FatalError: If it ends without an answer.
         """
-        try:
-            outcome = await self._execution.arun()
-        except BaseException as error:
-            raised = _as_dspys(error)
-            self._failed(raised)
-            if raised is not error:
-                raise raised from error
-            raise
-        await asyncio.to_thread(self._journal.close)  # it waits for the disk
-        return RunPrediction.of(self._finish(outcome))
+        with self._in_errors():
+            try:
+                outcome = await self._execution.arun()
+            finally:
+                await in_background(self._journal.close)  # it waits for the disk
+        return RunPrediction.of(self._ended(outcome))
 
     def _restore(self, recording: Recording) -> None:
         """Books what the earlier part of the run spent, which counts as before."""
@@ -110,16 +104,21 @@ class RootRun:
         self._ledger.calls.reserve(recording.calls)
         self._journal.record(Resumed(run_id=self._journal.run_id, turns=recording.turns(0)))
 
-    def _failed(self, error: BaseException) -> None:
-        reason: TerminationReason = "error" if isinstance(error, Exception) else "cancelled"
-        run = self._finish(Outcome({}, reason, ""))
-        # Whatever is raised carries the record, errors of a user's own predictor or LM included.
-        if getattr(error, "partial", None) is None:
-            with suppress(AttributeError):
-                error.partial = run  # pyright: ignore[reportAttributeAccessIssue]
+    @contextmanager
+    def _in_errors(self) -> Generator[None]:
+        """Puts the record into whatever is raised, errors of a user's own predictor or LM included."""
+        try:
+            yield
+        except BaseException as error:
+            raised = _as_dspys(error)
+            if getattr(raised, "partial", None) is None:
+                with suppress(AttributeError):
+                    raised.partial = self._ended(Outcome.of_failure(raised))  # pyright: ignore[reportAttributeAccessIssue]
+            if raised is error:
+                raise
+            raise raised from error
 
-    def _finish(self, outcome: Outcome) -> Run:
-        self._journal.close()
+    def _ended(self, outcome: Outcome) -> Run:
         return Run(
             run_id=self._journal.run_id,
             path=self._journal.path,

@@ -172,6 +172,10 @@ class Tree:
             instead=instead,
         )
 
+    def turn_account(self, node: Node, lm: Any) -> Account:
+        """The account for a turn of a node, asked of this LM (None: the predictor's own); a child's counts."""
+        return self.account(node.turn_role, node, counts=node.depth > 0, instead=lm)
+
     def close(self) -> None:
         """Abandons what is in flight and ends the threads."""
         self.ledger.close()

@@ -7,13 +7,16 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import dspy
 import pytest
 
-from rlm_module import RLM, Sandbox, capture_runs
+from rlm_module import RLM, FatalError, Sandbox, capture_runs
 from rlm_module.events import RunFinished
+from rlm_module.journal import RunFolder
 from tests.fake_interpreter import FakeInterpreter
 from tests.scripted import ScriptedLM, turn
 
@@ -49,6 +52,25 @@ def test_awaiting_gives_the_same_and_never_blocks_the_loop() -> None:
         prediction, longest = asyncio.run(main())
     assert prediction.a == 2
     assert longest < 0.25
+
+
+@pytest.mark.parametrize("reply", [turn("SUBMIT(a='x')"), dspy.LMError("gone", model="m")], ids=["answered", "failed"])
+def test_awaiting_never_waits_for_the_disk_on_the_loop(
+    reply: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed_on: list[threading.Thread] = []
+    close = RunFolder.close
+
+    def noted(self: RunFolder) -> None:
+        closed_on.append(threading.current_thread())
+        close(self)
+
+    monkeypatch.setattr(RunFolder, "close", noted)
+    rlm = RLM("q -> a", journal=tmp_path, interpreter_factory=FakeInterpreter)
+    with dspy.context(lm=ScriptedLM([reply])), suppress(FatalError):
+        asyncio.run(rlm.acall(q="1"))
+    assert len(closed_on) == 1
+    assert threading.main_thread() not in closed_on
 
 
 @pytest.mark.parametrize("how", ["cancel", "wait_for"])

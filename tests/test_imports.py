@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "rlm_module"
 _FOUNDATION = ("errors", "events", "budget", "lazy", "sandbox")
 _PUBLIC = {
     "rlm_module",
+    # Drives any generator, and knows nothing of runs.
+    "rlm_module.driver",
     "rlm_module.prompting.demos",
     "rlm_module.prompting.states",
     "rlm_module.errors",

@@ -106,26 +106,6 @@ def test_missing_and_unknown_inputs_are_named(inputs: dict[str, Any], message: s
     assert isinstance(raised.value, ValueError)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"max_depth": -1}, "max_depth must be at least 0"),
-        ({"max_iters": 0}, "max_iters must be at least 1"),
-        ({"max_llm_calls": -1}, "max_llm_calls must be at least 0"),
-        ({"concurrency": 0}, "concurrency must be at least 1"),
-    ],
-)
-def test_limits_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        RLM("q -> a", **options)
-
-
-@pytest.mark.parametrize("factory", [3, FakeInterpreter()])
-def test_what_makes_no_interpreter_is_refused(factory: Any) -> None:
-    with pytest.raises(TypeError, match="interpreter_factory must"):
-        RLM("q -> a", interpreter_factory=factory)
-
-
 def _no_interpreter() -> Any:
     return 3
 

@@ -164,6 +164,16 @@ def result_of(future: Future[T]) -> T:
     return future.result()
 
 
+async def in_background(run: Callable[[], T]) -> T:
+    """Runs a function on a thread of its own without blocking the event loop; a task that is cancelled meanwhile
+    leaves it to itself.
+    """
+    crew = Crew("rlm-background", 1)
+    running = crew.submit(run)
+    crew.close_when_idle()
+    return await asyncio.shield(asyncio.wrap_future(running))
+
+
 class Coroutines:
     """Runs coroutines on the caller's event loop, or on one of its own, which it starts when there is work for it.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module.budget import Budget
+from rlm_module.budget import Budget, check_budget
 from rlm_module.lms.accounts import SPENDING, Account, PaidLM
 from rlm_module.lms.books import Conversations, Twins
 from rlm_module.lms.ledger import Ledger, UsageReport
@@ -95,8 +95,9 @@ def spending(budget: Budget) -> Generator[Spent]:
         What was spent and what is left, up to date.
 
     Raises:
-        InputError: If the price of dspy's LM is not known where money is limited.
+        InputError: If it is no budget, or the price of dspy's LM is not known where money is limited.
     """
+    check_budget(budget)
     spent = Spent(budget, current_spending())
     lm = dspy.settings.lm
     settings: dict[str, Any] = {SPENDING: spent, "callbacks": seeing_unreserved(spent.account)}

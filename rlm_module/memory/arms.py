@@ -14,6 +14,7 @@ from typing import Any
 import dspy
 
 from rlm_module import RLM, Budget, Run, spending
+from rlm_module.driver import adrive, drive
 from rlm_module.errors import FatalError, InputError
 from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
@@ -22,7 +23,7 @@ from rlm_module.memory.histories import as_history
 from rlm_module.memory.observing import Observer
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
 from rlm_module.memory.reading import TURN_CHARS, lines_of, shown, told
-from rlm_module.memory.steps import Ask, Steps, adrive, drive
+from rlm_module.memory.steps import Ask, Steps
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.system import MemorySystem, Shared, is_empty, known_at
 from rlm_module.signatures import ChatQA
@@ -69,11 +70,11 @@ class StoreArm(dspy.Module):
 
     def forward(self, question: str, as_of: dt.datetime | None = None) -> MemoryPrediction:
         """Answers a question, as `MemorySystem` does."""
-        return drive(self._steps(question, as_of))
+        return drive(self._steps(question, as_of), Ask.call)
 
     async def aforward(self, question: str, as_of: dt.datetime | None = None) -> MemoryPrediction:
         """The same without blocking the event loop."""
-        return await adrive(self._steps(question, as_of))
+        return await adrive(self._steps(question, as_of), Ask.acall)
 
     def _steps(self, question: str, as_of: dt.datetime | None) -> Steps[MemoryPrediction]:
         if not question.strip():

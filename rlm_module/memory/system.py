@@ -10,6 +10,7 @@ from typing import Any
 import dspy
 
 from rlm_module import RLM, Budget, Spent, spending
+from rlm_module.driver import adrive, drive
 from rlm_module.errors import FatalError, InputError, LimitReached, describe
 from rlm_module.memory import tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
@@ -20,7 +21,7 @@ from rlm_module.memory.inquiry import Inquiry
 from rlm_module.memory.observing import Estimate, Observer, ObserverReport
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
 from rlm_module.memory.reading import Reader, ReadSession, lines_of, shown, told
-from rlm_module.memory.steps import Ask, Steps, adrive, drive
+from rlm_module.memory.steps import Ask, Steps
 from rlm_module.memory.store import MemoryStore, UserMemory
 from rlm_module.memory.support import Answered, CheckAnswer, is_supported, later_turns
 from rlm_module.signatures import act_signature
@@ -200,13 +201,13 @@ class MemorySystem(dspy.Module):
             FatalError: If the run failed before it found anything, or its answer could not be checked; `partial` is the
                 run, with the answer among its `outputs`.
         """
-        return drive(self._steps(question, as_of, user))
+        return drive(self._steps(question, as_of, user), Ask.call)
 
     async def aforward(
         self, question: str, as_of: dt.datetime | None = None, user: str | None = None
     ) -> MemoryPrediction:
         """The same without blocking the event loop."""
-        return await adrive(self._steps(question, as_of, user))
+        return await adrive(self._steps(question, as_of, user), Ask.acall)
 
     def _steps(self, question: Any, as_of: Any, user: str | None) -> Steps[MemoryPrediction]:
         if not isinstance(question, str) or not question.strip():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,3 +163,24 @@ class ExtractPredict(LearnedPredict):
 
     def _adapter(self) -> dspy.Adapter:
         return outputs_adapter()
+
+
+def asks_an_lm(predictor: Any) -> bool:
+    """Whether it is a predictor of dspy's that needs an LM; one with a `forward` of its own may not."""
+    kind: Any = type(predictor)
+    return (
+        isinstance(predictor, dspy.Predict)
+        and kind.forward in (ActPredict.forward, dspy.Predict.forward)
+        and kind.aforward in (ActPredict.aforward, dspy.Predict.aforward)
+    )
+
+
+def takes_signature(predictor: Callable[..., Any]) -> bool:
+    """Whether a predictor, which may be any callable, can be given a signature with each call."""
+    # Taken from the class, since dspy warns of whoever takes a module's `forward`.
+    called: Any = getattr(type(predictor), "forward", predictor) if isinstance(predictor, dspy.Module) else predictor
+    try:
+        parameters = inspect.signature(called).parameters
+    except (TypeError, ValueError):
+        return True
+    return "signature" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -8,15 +8,22 @@ import reprlib
 from collections.abc import Mapping, Sized
 from typing import Any
 
+import dspy
 import pydantic
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from pydantic.fields import FieldInfo
 
-from rlm_module.prompting.shown import harmless
+from rlm_module.prompting.shown import encodable, harmless
 from rlm_module.signatures.inputs import SandboxInput
 
 PREVIEW_CHARS = 1_000
 _TICKS = re.compile("`+")
+
+
+def introduction(task: type[dspy.Signature], inputs: Mapping[str, Any]) -> str:
+    """The first request of a run: what is asked, and a glimpse of each input."""
+    described = (describe_input(name, inputs[name], field) for name, field in task.input_fields.items())
+    return "\n".join([encodable(task.instructions), "", "Inputs, as variables of the REPL:", *described])
 
 
 def describe_input(name: str, value: object, field: FieldInfo) -> str:

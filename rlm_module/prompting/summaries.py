@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from rlm_module.driver import Ask, Steps
 from rlm_module.lms.accounts import Account
 from rlm_module.prompting.predictors import CompactPredict
 from rlm_module.prompting.shown import clip, harmless
 from rlm_module.prompting.transcript import transcript
 from rlm_module.sandbox.replay import assigned_names
+from rlm_module.steps import Ask, Steps
 
 logger = logging.getLogger(__name__)
 

@@ -79,14 +79,22 @@ def test_predictors_that_run_code_use_a_sandbox_of_their_own(kind: str) -> None:
     assert _outputs(RLM("q -> a"), ScriptedLM(replies[kind]), cell) == ["42"]
 
 
-def test_an_rlm_in_the_sandbox_is_one_of_ours_within_the_limits() -> None:
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("max_iters=500, max_llm_calls=500", "[Turn 1 of 5. Sub-LM calls left: 10 of 10.]"),
+        ("max_iters=2, max_llm_calls=3", "[Turn 1 of 2. Sub-LM calls left: 3 of 3.]"),
+        ("", "[Turn 1 of 5. Sub-LM calls left: 10 of 10.]"),
+    ],
+)
+def test_an_rlm_in_the_sandbox_is_one_of_ours_within_the_limits(asked: str, told: str) -> None:
     sub = ScriptedLM([turn("print(max(_double('b')))"), turn("SUBMIT(answer=llm_query('deep'))"), "deepest"])
-    cell = "import dspy\nprint(dspy.RLM('context -> answer', max_iters=500, max_llm_calls=500)(context='c').answer)"
+    cell = f"import dspy\nprint(dspy.RLM('context -> answer', {asked})(context='c').answer)"
     with capture_runs() as runs:
         rlm = RLM("q -> a", tools=[_double], max_iters=5, max_llm_calls=10, max_depth=2)
         assert _outputs(rlm, sub, cell) == ["deepest"]
     assert len(runs) == 1
-    assert "[Turn 1 of 5. Sub-LM calls left: 10 of 10.]" in said(sub.requests[0])
+    assert told in said(sub.requests[0])
 
 
 def test_turns_of_an_rlm_in_the_sandbox_are_charged_to_the_same_limit() -> None:

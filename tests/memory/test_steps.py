@@ -1,57 +1,31 @@
-"""What steps have open is left, however they end."""
+"""What a memory wants called is called, and awaited where it can be."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import threading
 from typing import Any
 
-import pytest
-
-from rlm_module.memory.steps import Ask, Steps, adrive, drive
-
-_OPEN: ContextVar[bool] = ContextVar("open", default=False)
+from rlm_module.memory.steps import Ask
 
 
-@contextmanager
-def _open() -> Generator[None]:
-    token = _OPEN.set(True)
-    try:
-        yield
-    finally:
-        _OPEN.reset(token)
+class _Both:
+    """Says how it was called, and on which thread."""
+
+    def __call__(self, **inputs: Any) -> Any:
+        return "called", threading.get_ident(), inputs
+
+    async def acall(self, **inputs: Any) -> Any:
+        return "awaited", threading.get_ident(), inputs
 
 
-def _steps(module: Any) -> Steps[Any]:
-    with _open():
-        return (yield Ask(module, {}))
+def test_what_can_be_awaited_is_awaited_where_the_caller_awaits() -> None:
+    here, ask = threading.get_ident(), Ask(_Both(), {"x": 1})
+    assert ask.call() == ("called", here, {"x": 1})
+    assert asyncio.run(ask.acall()) == ("awaited", here, {"x": 1})
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_what_ends_a_step_leaves_nothing_open(error: type[BaseException]) -> None:
-    def fails() -> None:
-        raise error
-
-    with pytest.raises(error) as kept:  # whose traceback holds on to what was open
-        drive(_steps(fails))
-    assert kept.value is not None
-    assert not _OPEN.get()
-
-
-def test_a_task_that_is_cancelled_leaves_nothing_open() -> None:
-    class Cancelled:
-        async def acall(self) -> None:
-            raise asyncio.CancelledError
-
-    async def is_left() -> bool:
-        with pytest.raises(asyncio.CancelledError):
-            await adrive(_steps(Cancelled()))
-        return not _OPEN.get()
-
-    assert asyncio.run(is_left())
-
-
-def test_steps_end_with_their_value() -> None:
-    assert drive(_steps(lambda: 3)) == asyncio.run(adrive(_steps(lambda: 3))) == 3
+def test_a_function_that_waits_does_so_off_the_event_loop() -> None:
+    ask = Ask(lambda: threading.get_ident(), {})
+    assert ask.call() == threading.get_ident()
+    assert asyncio.run(ask.acall()) != threading.get_ident()
