@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
-from rlm_module.sandbox.classes import make, members
+from rlm_module.sandbox.guest.classes import make, members
 from rlm_module.sandbox.record import Record
 from rlm_module.sandbox.shapes import (
     KEY_KINDS,

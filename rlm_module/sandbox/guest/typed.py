@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from rlm_module.sandbox.described import Types
+from rlm_module.sandbox.guest.described import Types
 from rlm_module.sandbox.record import Record
 from rlm_module.sandbox.shapes import MAX_FIELDS, MAX_SPEC, Shape, check_name, field_spec, label, shortened, shown
 

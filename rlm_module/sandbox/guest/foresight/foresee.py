@@ -1,7 +1,7 @@
 """A small interpreter of plain Python that finds the host calls of an iteration that has not begun.
 
 It runs the text of a loop's body on variables of its own, changes nothing outside and evaluates only what is pure
-(`purity.py`). Part of running ahead (`ahead.py`); runs in the sandbox.
+(`purity.py`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,23 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import HOOK, WHOLE, Facts, Function, Loop, facts_of, facts_of_body, jumps, returns
-from rlm_module.sandbox.evaluate import Expressions
-from rlm_module.sandbox.purity import UNKNOWN, Effort, Failing, Unforeseen
-from rlm_module.sandbox.scope import (
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import (
+    HOOK,
+    WHOLE,
+    Facts,
+    Function,
+    Loop,
+    facts_of,
+    facts_of_body,
+    jumps,
+    returns,
+)
+from rlm_module.sandbox.guest.foresight.evaluate import Expressions
+from rlm_module.sandbox.guest.foresight.purity import UNKNOWN, Effort, Failing, Unforeseen
+from rlm_module.sandbox.guest.foresight.scope import (
     Enough,
     Frame,
-    HostFunctionLike,
     Leave,
     Scope,
     Uncertain,
@@ -27,6 +36,7 @@ from rlm_module.sandbox.scope import (
     has_unknown,
     makes_host_functions,
 )
+from rlm_module.sandbox.guest.host_function import HostFunction
 
 _DEPTH = 12
 _MOST_STEPS = 200_000
@@ -197,7 +207,7 @@ class Foresight(Expressions):
 
     # Calls.
 
-    def _call(self, node: ast.Call) -> Any:
+    def _eval_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id == HOOK:
             return self._value(node.args[0])
         receiver: Any = None
@@ -214,7 +224,7 @@ class Foresight(Expressions):
             return self._call_pure(node, getattr(receiver, method), receiver, method)
         if type(receiver) not in purity.KNOWN:
             field = getattr(receiver, method) if purity.has_plain_field(receiver, method) else UNKNOWN
-            if isinstance(field, HostFunctionLike):
+            if isinstance(field, HostFunction):
                 return self._call_function(node, field)
             raise Unforeseen  # a class of the model's may do anything
         self._arguments(node)
@@ -227,7 +237,7 @@ class Foresight(Expressions):
         if purity.is_pure(function):
             return self._call_pure(node, function, None, function.__name__)
         args, kwargs = self._arguments(node)
-        if isinstance(function, HostFunctionLike):
+        if isinstance(function, HostFunction):
             self._ask(function, args, kwargs)
             return UNKNOWN
         if makes_host_functions(function):
@@ -303,7 +313,7 @@ class Foresight(Expressions):
         self._effort.spend(_STEPS_TO_MAKE)
         return kind(*args, **kwargs)
 
-    def _ask(self, function: HostFunctionLike, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
+    def _ask(self, function: HostFunction, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
         """Notes the request of a call that may be started early."""
         if not function.ahead:
             return
