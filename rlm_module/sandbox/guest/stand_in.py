@@ -10,9 +10,9 @@ from rlm_module.sandbox.agent_kinds import AGENT, KINDS, fault_of
 from rlm_module.sandbox.guest.calling import HostCallable
 from rlm_module.sandbox.guest.declared import Signature, described, input_field, output_field
 from rlm_module.sandbox.guest.host_function import encoded
+from rlm_module.sandbox.guest.shapes import shown
 from rlm_module.sandbox.guest.state import STATE
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.shapes import shown
 
 
 class Predictor(HostCallable):

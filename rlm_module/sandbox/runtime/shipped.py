@@ -9,7 +9,14 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2]
 RUNNER = PACKAGE / "sandbox" / "runner"
 _GUEST = PACKAGE / "sandbox" / "guest"
-_BOTH_SIDES = ("errors", "sandbox/agent_kinds", "sandbox/codec", "sandbox/record", "sandbox/shapes")
+_BOTH_SIDES = (
+    "errors",
+    "sandbox/agent_kinds",
+    "sandbox/codec",
+    "sandbox/record",
+    "sandbox/tagged",
+    "sandbox/type_limits",
+)
 
 
 @cache
