@@ -17,8 +17,8 @@ from rlm_module.host.typed import plain_outputs, signature_from
 from rlm_module.sandbox.codec import decode, encode
 from rlm_module.sandbox.guest.typed import Described, parse
 from rlm_module.sandbox.record import Record
+from tests.sandbox.guest.typed_values import Typed, types
 from tests.sandbox.repl import Repl
-from tests.sandbox.typed_values import Typed, types
 
 Text = Annotated[str, "one word"]
 
