@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 
 from rlm_module.errors import InputError, SandboxError, describe
 from rlm_module.sandbox import memory
@@ -57,7 +57,8 @@ class DenoSession:
         self._max_output_chars = max_output_chars
         self._setup = Setup()
         self._dispatch: Dispatch | None = None
-        self._link = Link()
+        self._ids = count(1)
+        self._link = Link(self._ids)
         self._closed = False
         self._steps: list[Step] = []
         self._cells = 0
@@ -139,7 +140,7 @@ class DenoSession:
     async def _boot(self) -> None:
         if self._closed:
             raise Ended("the session was closed")
-        self._link = Link()
+        self._link = Link(self._ids)
         await self._link.start(locate_runtime(), self._memory_mb)
         await self._send_setup()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rlm_module.sandbox.background import io_loop
 from rlm_module.sandbox.frames import Frame, Kind, ProtocolError
@@ -23,15 +23,19 @@ class Link:
     """A process, which is started once, and what it was asked. Everything here runs on the background loop.
 
     Host calls that arrive are given to `calls`. Whatever waits for the process when it ends fails with `Ended`.
+
+    Args:
+        ids: Of the questions. They go on from process to process of a session: a cell that forges the answer to one
+            question would forge it again when it is run again, if that had the same id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Iterator[int]) -> None:
         self.calls = HostCalls(self._reply)
         self._process: DenoProcess | None = None
         self._starting = asyncio.Lock()
         self._unwanted: str | None = None
         self._is_over = False
-        self._last_id = 0
+        self._ids = ids
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
 
     @property
@@ -96,8 +100,8 @@ class Link:
         return self._process
 
     def _question(self) -> tuple[int, asyncio.Future[bytes]]:
-        self._last_id += 1
-        return self._last_id, self._expect(self._last_id)
+        frame_id = next(self._ids)
+        return frame_id, self._expect(frame_id)
 
     def _expect(self, frame_id: int) -> asyncio.Future[bytes]:
         answer: asyncio.Future[bytes] = io_loop().create_future()

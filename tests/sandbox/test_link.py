@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_process_that_ends_before_it_is_known_is_not_taken_for_one_that_runs(m
         return process
 
     monkeypatch.setattr(DenoProcess, "start", begin_and_end)
-    link = Link()
+    link = Link(count(1))
     with pytest.raises(Ended, match="it was early"):
         submit(link.start(ensure_runtime(), memory_mb=256)).result(PATIENCE)
     assert link.pid is None
@@ -32,7 +33,7 @@ def test_a_process_that_ends_before_it_is_known_is_not_taken_for_one_that_runs(m
 
 def test_a_process_that_is_no_longer_wanted_when_it_comes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     begin = DenoProcess.start
-    link = Link()
+    link = Link(count(1))
     pids: list[int] = []
     ends: list[asyncio.Task[None]] = []
 
