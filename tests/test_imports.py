@@ -31,7 +31,10 @@ _PUBLIC = {
     "rlm_module.signatures.textfiles",
 }
 # The runtime asks the deno wheel for its executable; the prelude imports what exists in the sandbox only.
-_GUESTS = {"rlm_module.sandbox.runtime": {"deno"}, "rlm_module.sandbox.prelude": {"js", "pyodide", "_pyodide"}}
+_GUESTS = {
+    "rlm_module.sandbox.runtime.executable": {"deno"},
+    "rlm_module.sandbox.guest.prelude": {"js", "pyodide", "_pyodide"},
+}
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

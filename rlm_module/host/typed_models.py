@@ -24,7 +24,7 @@ from rlm_module.host.typed_spec import (
     Slot,
     Spec,
 )
-from rlm_module.sandbox.shapes import MAX_NAME, SCALARS
+from rlm_module.sandbox.type_limits import MAX_NAME, SCALARS
 
 _NUMBERED = "Record" + "_" * MAX_NAME  # longer than any class's name, so that none can be taken for it
 _union: Any = Union

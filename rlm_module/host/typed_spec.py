@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from rlm_module.errors import SubcallError
 from rlm_module.prompting.shown import harmless
-from rlm_module.sandbox.shapes import (
+from rlm_module.sandbox.type_limits import (
     KEY_KINDS,
     MAX_CHOICES,
     MAX_DEPTH,

@@ -127,7 +127,7 @@ class Session(Protocol):
     """A Python REPL that generated code cannot leave.
 
     Methods return futures at once and may be called from any thread, but one at a time: the caller waits for a
-    future before it calls again (`close` excepted). The caller owns the session and closes it. `conformance.py`
+    future before it calls again (`close` excepted). The caller owns the session and closes it. `conformance`
     checks an implementation.
     """
 

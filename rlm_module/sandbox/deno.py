@@ -9,30 +9,25 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, count
 
 from rlm_module.errors import InputError, SandboxError, describe
 from rlm_module.sandbox import memory
-from rlm_module.sandbox.background import in_thread, io_loop, submit
+from rlm_module.sandbox.background import in_thread, submit
 from rlm_module.sandbox.base import CellResult, Dispatch, Setup
 from rlm_module.sandbox.codec import CodecError, decode, encode, encode_chunks
-from rlm_module.sandbox.frames import Frame, Kind, ProtocolError
-from rlm_module.sandbox.host_calls import HostCalls, to_plain
-from rlm_module.sandbox.process import DenoProcess
+from rlm_module.sandbox.frames import Kind
+from rlm_module.sandbox.host_calls import to_plain
+from rlm_module.sandbox.link import Ended, Link
 from rlm_module.sandbox.replay import Answers, Loaded, Lost, Ran, Step, assigned_names, lost_names
 from rlm_module.sandbox.results import killed_result, read_result, split_clock
 from rlm_module.sandbox.runtime import discard_damaged_snapshot, ensure_runtime, locate_runtime
 
-_START_SECONDS = 60.0
 _TICK_SECONDS = 0.05
 _GRACE_SECONDS = 2.0
 _MEMORY_SLACK = 512 << 20
 _BASE_MEMORY = 48 << 20
 _CELL_FIELDS = struct.Struct("<II")
-
-
-class _Ended(Exception):
-    """The process is gone; the text is why."""
 
 
 class DenoSession:
@@ -62,20 +57,17 @@ class DenoSession:
         self._max_output_chars = max_output_chars
         self._setup = Setup()
         self._dispatch: Dispatch | None = None
-        self._process: DenoProcess | None = None
+        self._ids = count(1)
+        self._link = Link(self._ids)
         self._closed = False
         self._steps: list[Step] = []
         self._cells = 0
-        self._last_id = 0
         self._running: int | None = None
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
-        self._calls = HostCalls(self._reply)
-        self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
         """Process id of the sandbox, None while there is none."""
-        return None if self._process is None or self._process.is_inherited else self._process.pid
+        return self._link.pid
 
     def start(self, setup: Setup, dispatch: Dispatch) -> Future[None]:
         """See `Session.start`."""
@@ -124,7 +116,7 @@ class DenoSession:
         """See `Session.close`."""
         self._closed = True
         with suppress(TimeoutError, CancelledError):  # where Python shuts down; the process ends as its stdin closes
-            submit(self._end("the session was closed")).result(timeout=10)
+            submit(self._end()).result(timeout=10)
 
     # Everything below runs on the background loop.
 
@@ -134,7 +126,7 @@ class DenoSession:
             runtime = await in_thread(ensure_runtime)
         try:
             await self._boot()
-        except _Ended as ended:
+        except Ended as ended:
             if self._closed:
                 raise SandboxError(f"The sandbox was lost: {ended}.") from None
             if not await in_thread(lambda: discard_damaged_snapshot(runtime)):
@@ -142,34 +134,32 @@ class DenoSession:
             await in_thread(ensure_runtime)
             try:
                 await self._boot()
-            except _Ended as again:
+            except Ended as again:
                 raise SandboxError(f"The sandbox does not start ({again}); run `rlm doctor`.") from None
 
     async def _boot(self) -> None:
         if self._closed:
-            raise _Ended("the session was closed")
-        ready = self._expect(0)
-        async with self._starting:
-            self._process = await DenoProcess.start(locate_runtime(), self._memory_mb, self._on_frame, self._on_end)
-        if self._closed:
-            await self._process.kill("the session was closed")
-            raise _Ended("the session was closed")
-        await self._within(_START_SECONDS, ready)
+            raise Ended("the session was closed")
+        self._link = Link(self._ids)
+        await self._link.start(locate_runtime(), self._memory_mb)
         await self._send_setup()
+
+    async def _end(self) -> None:
+        await self._link.end("the session was closed")
 
     async def _register(self) -> None:
         try:
             await self._revive()
             await self._send_setup()
-        except _Ended as ended:
+        except Ended as ended:
             raise SandboxError(f"The sandbox was lost: {ended}.") from None
 
     async def _send_setup(self) -> None:
         assert self._dispatch is not None
-        self._calls.serve(self._dispatch, frozenset(function.name for function in self._setup.functions))
+        self._link.calls.serve(self._dispatch, frozenset(function.name for function in self._setup.functions))
         functions = [[f.name, f.signature, f.doc, f.ahead, f.typed] for f in self._setup.functions]
         outputs = None if self._setup.outputs is None else list(self._setup.outputs)
-        await self._ask(
+        await self._link.ask(
             Kind.SETUP,
             encode(
                 {
@@ -187,7 +177,7 @@ class DenoSession:
         try:
             await self._revive()
             await self._send_value(step)
-        except _Ended as ended:
+        except Ended as ended:
             raise SandboxError(f"The sandbox was lost while {step.name!r} was loaded: {ended}.") from None
         self._steps.append(step)
 
@@ -195,9 +185,8 @@ class DenoSession:
         length, chunks = await in_thread(lambda: self._prepare(step))
         name = step.name.encode()
         prefix = struct.pack("<H", len(name)) + name
-        frame_id, done = self._request()
-        await self._alive().send_chunks(Kind.LOAD, frame_id, len(prefix) + length, chain((prefix,), chunks))
-        fault = decode(await self._within(_START_SECONDS + length / 1e6, done))
+        answer = await self._link.ask_at_length(Kind.LOAD, len(prefix) + length, chain((prefix,), chunks))
+        fault = decode(answer)
         if fault is not None:
             raise InputError(
                 f"Input {step.name!r} cannot be loaded ({str(fault)[:200]}); pass another or a smaller one."
@@ -211,15 +200,14 @@ class DenoSession:
             raise InputError(f"Input {step.name!r}: {error}.") from None
 
     async def _interrupt(self) -> None:
-        if self._process is not None and self._running is not None:
-            self._calls.refusing = True
-            self._process.send(Kind.INTERRUPT, self._running)
+        if self._running is not None:
+            self._link.interrupt(self._running)
 
     async def _lose(self, names: tuple[str, ...]) -> None:
         try:
             await self._revive()
-            await self._ask(Kind.FORGET, encode(list(names)))
-        except _Ended as ended:
+            await self._link.ask(Kind.FORGET, encode(list(names)))
+        except Ended as ended:
             raise SandboxError(f"The sandbox was lost: {ended}.") from None
         self._steps.append(Lost(self._cells, names))
         self._cells += 1
@@ -230,7 +218,7 @@ class DenoSession:
         self._cells += 1
         try:
             await self._revive()
-        except _Ended as ended:
+        except Ended as ended:
             if self._closed:
                 raise SandboxError(f"The sandbox was lost: {ended}.") from None
             # What is on record ends the process again: the next cell finds the inputs as they were, and no more.
@@ -240,11 +228,11 @@ class DenoSession:
         try:
             result = read_result(await self._run(record, None))
         except CodecError as error:
-            await self._end("its result could not be read")
+            await self._link.end("its result could not be read")
             return killed_result(
                 f"the sandbox broke the protocol: {error}", lost_names(self._steps), time.perf_counter() - began
             )
-        except _Ended as ended:
+        except Ended as ended:
             if self._closed:
                 raise SandboxError(f"The sandbox was lost: {ended}.") from None
             return killed_result(str(ended), lost_names(self._steps), time.perf_counter() - began)
@@ -258,51 +246,45 @@ class DenoSession:
         """Runs a cell under supervision, with the recorded answers where it is a replay.
 
         Raises:
-            _Ended: If the process had to be killed, or ended by itself.
+            Ended: If the process had to be killed, or ended by itself.
         """
-        frame_id, done = self._request()
         fields = _CELL_FIELDS.pack(cell.number, len(cell.clock))
         body = fields + cell.clock + cell.code.encode("utf-8", "surrogatepass")
-        self._calls.begin(cell, recorded)
-        self._running = frame_id
+        self._link.calls.begin(cell, recorded)
         try:
-            self._alive().send(Kind.CELL, frame_id, body)
-            await self._supervise(frame_id, done)
+            self._running, done = self._link.begin(Kind.CELL, body)
+            await self._supervise(self._running, done)
             cell.clock, result = split_clock(done.result())
             return result
         finally:
             self._running = None
-            self._calls.end()
+            self._link.calls.end()
 
     async def _supervise(self, frame_id: int, done: asyncio.Future[bytes]) -> None:
-        process = self._alive()
+        link, pid = self._link, self._link.pid or 0
         loop = asyncio.get_running_loop()
         spent, next_interrupt = 0.0, self._cell_seconds
         while not done.done():
             before = loop.time()
             await asyncio.wait({done}, timeout=_TICK_SECONDS)
-            if not self._calls.waiting:
+            if not link.calls.waiting:
                 spent += loop.time() - before
-            if memory.resident(process.pid) > (self._memory_mb << 20) + _MEMORY_SLACK:
-                await process.kill(f"it took more memory than its {self._memory_mb:,} MiB")
+            if memory.resident(pid) > (self._memory_mb << 20) + _MEMORY_SLACK:
+                await link.end(f"it took more memory than its {self._memory_mb:,} MiB")
             elif spent > self._cell_seconds + _GRACE_SECONDS:
-                await process.kill(f"it ran over the limit of {self._cell_seconds:g} s and could not be interrupted")
+                await link.end(f"it ran over the limit of {self._cell_seconds:g} s and could not be interrupted")
             elif spent > next_interrupt:
-                self._calls.refusing = True
                 next_interrupt = spent + _GRACE_SECONDS / 4
-                process.send(Kind.INTERRUPT, frame_id)
+                link.interrupt(frame_id)
 
     async def _revive(self) -> None:
         """Brings a killed sandbox back to its state before the cell that killed it."""
         if self._closed:
             raise SandboxError("The session was closed; create a new one.")
-        if self._process is not None and not self._process.is_inherited:
+        if self._link.pid is not None:
             return
         if self._dispatch is None:
             raise SandboxError("The session was not started; call start first.")
-        self._waiting.clear()  # in a forked child: the parent waits for these
-        self._calls = HostCalls(self._reply)
-        self._starting = asyncio.Lock()
         await self._start()
         for step in self._steps:
             match step:
@@ -311,69 +293,7 @@ class DenoSession:
                 case Ran():
                     await self._run(step, Answers(step))
                 case Lost():
-                    await self._ask(Kind.FORGET, encode(list(step.names)))
-
-    async def _end(self, reason: str) -> None:
-        async with self._starting:  # a process that is being started now is to be ended, too
-            pass
-        if self._process is not None:
-            await self._process.kill(reason)
-
-    def _alive(self) -> DenoProcess:
-        if self._process is None:
-            raise _Ended("the sandbox process is gone")
-        return self._process
-
-    def _expect(self, frame_id: int) -> asyncio.Future[bytes]:
-        done: asyncio.Future[bytes] = io_loop().create_future()
-        self._waiting[frame_id] = done
-        return done
-
-    def _request(self) -> tuple[int, asyncio.Future[bytes]]:
-        self._last_id += 1
-        return self._last_id, self._expect(self._last_id)
-
-    async def _ask(self, kind: Kind, body: bytes) -> bytes:
-        frame_id, done = self._request()
-        self._alive().send(kind, frame_id, body)
-        return await self._within(_START_SECONDS, done)
-
-    async def _within(self, seconds: float, done: asyncio.Future[bytes]) -> bytes:
-        finished, _ = await asyncio.wait({done}, timeout=seconds)
-        if not finished:
-            await self._alive().kill(f"no answer within {seconds:.0f} s")
-        return done.result()
-
-    def _on_end(self, reason: str) -> None:
-        self._process = None
-        waiting, self._waiting = self._waiting, {}
-        for done in waiting.values():
-            if not done.done():
-                done.set_exception(_Ended(reason))
-                done.exception()  # marks it as seen: not every waiter is still there
-        self._calls.end()
-
-    def _on_frame(self, frame: Frame) -> None:
-        match frame.kind:
-            case Kind.CALL | Kind.START:
-                self._calls.take(frame)
-            case Kind.DROP:
-                self._calls.drop(frame.id)
-            case Kind.AWAIT:
-                self._calls.wait_for(frame.id)
-            case _:
-                self._take_answer(frame)
-
-    def _take_answer(self, frame: Frame) -> None:
-        if frame.id not in self._waiting or (frame.kind is Kind.READY) != (frame.id == 0):
-            raise ProtocolError(f"an answer to a question that was not asked ({frame.id})")
-        done = self._waiting.pop(frame.id)
-        if not done.done():
-            done.set_result(frame.body)
-
-    def _reply(self, call_id: int, answer: bytes) -> None:
-        if self._process is not None:
-            self._process.send(Kind.ANSWER, call_id, answer)
+                    await self._link.ask(Kind.FORGET, encode(list(step.names)))
 
 
 def _need(name: str, value: object) -> int:

@@ -14,7 +14,7 @@ from typing import cast
 from rlm_module.errors import SandboxError
 from rlm_module.sandbox.frames import Frame, FrameReader, Kind, ProtocolError, header
 from rlm_module.sandbox.runtime import Runtime
-from rlm_module.sandbox.sealed import deno_environment, session_command
+from rlm_module.sandbox.runtime.sealed import deno_environment, session_command
 
 _DIAGNOSTIC_BYTES = 8_192
 _MAX_UNREAD = 256 << 20

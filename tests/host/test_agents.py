@@ -305,7 +305,7 @@ _HOSTILE = {
 def test_what_is_no_predictor_is_refused_in_one_sentence(name: str) -> None:
     given, fault = _HOSTILE[name]
     cell = (
-        "from rlm_module.sandbox.host_function import HostCallable\n"
+        "from rlm_module.sandbox.guest.calling import HostCallable\n"
         f"asked = dict(kind='Predict', signature={_SPEC}, instructions='', options={{}}, inputs={{'q': '1'}})\n"
         f"asked.update({given})\n"
         f"try:\n    HostCallable({AGENT!r}, '', '')(**asked)\n"

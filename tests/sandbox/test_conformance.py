@@ -56,7 +56,7 @@ _A_MUTE_KEEPS = {"check_files_of_the_host_are_out_of_reach"}
     "check", [check for check in CHECKS if check.__name__ not in _A_MUTE_KEEPS], ids=lambda check: check.__name__
 )
 def test_every_check_can_fail(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rlm_module.sandbox.conformance._PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("rlm_module.sandbox.conformance.claims._PATIENCE_SECONDS", 0.01)
     with pytest.raises(NotConforming):
         check(Mute)
 

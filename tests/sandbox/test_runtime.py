@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 
 from rlm_module import Sandbox, SandboxError
-from rlm_module.sandbox import runtime
 from rlm_module.sandbox.runtime import (
     cache_folder,
     ensure_runtime,
+    executable,
     find_deno,
     locate_runtime,
+    pyodide,
     pyodide_pin,
     verify,
 )
@@ -39,7 +40,7 @@ def fake_deno(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDeno:
         deno = folder / "deno"
         deno.write_text(f"#!/bin/sh\n{script}\n")
         deno.chmod(0o755)
-        monkeypatch.setattr(runtime, "_wheel_deno", lambda: None)
+        monkeypatch.setattr(executable, "_wheel_deno", lambda: None)
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
         return deno
 
@@ -60,7 +61,7 @@ def quiet(_: str) -> None: ...
 
 
 def test_a_missing_deno_is_told_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(runtime, "_wheel_deno", lambda: None)
+    monkeypatch.setattr(executable, "_wheel_deno", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SandboxError, match="pip install deno"):
         find_deno()
@@ -125,7 +126,7 @@ def test_two_installs_at_once_both_succeed(
     monkeypatch.setenv("RLM_MODULE_CACHE", str(tmp_path / "cache"))
     place = locate_runtime()
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: runtime._install(place, quiet), range(2)))  # pyright: ignore[reportPrivateUsage]
+        list(pool.map(lambda _: pyodide.install(place, quiet), range(2)))
     assert verify(place) == []
     assert [path.name for path in place.cache.iterdir()] == [place.folder.name]
 
@@ -183,7 +184,7 @@ class TestSuppliedByHand:
     def test_the_right_package_is_installed(self, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         version, _ = pyodide_pin()
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
-        monkeypatch.setattr(runtime, "pyodide_pin", lambda: (version, integrity))
+        monkeypatch.setattr(pyodide, "pyodide_pin", lambda: (version, integrity))
         said: list[str] = []
         assert verify(ensure_runtime(said.append)) == []
         assert str(package) in said[0]

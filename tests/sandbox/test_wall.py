@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rlm_module.sandbox.sealed import RUNNER
+from rlm_module.sandbox.runtime.shipped import RUNNER
 from tests.sandbox.attempts import ENDINGS, JAVASCRIPT, PYTHON, TAMPERING, WORKERS
 from tests.sandbox.repl import Repl
 from tests.sandbox.watch import SECRET, Watch, is_alive, watching

@@ -120,7 +120,7 @@ function answerAllPending(): void {
 }
 
 const PythonError = python.ffi.PythonError; // taken now: after a crash, Pyodide refuses every access
-const prelude: Python = python.pyimport("rlm_module.sandbox.prelude");
+const prelude: Python = python.pyimport("rlm_module.sandbox.guest.prelude");
 prelude.connect(wire);
 const runCell = prelude.run.callPromising.bind(prelude.run);
 python.setInterruptBuffer(shared.words);

@@ -23,11 +23,12 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from rlm_module.errors import SubcallError
-from rlm_module.sandbox import stand_in
-from rlm_module.sandbox.ahead import MOST
-from rlm_module.sandbox.clip import Clip
 from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode
-from rlm_module.sandbox.host_function import AHEAD, STATE, host_callable
+from rlm_module.sandbox.guest import stand_in
+from rlm_module.sandbox.guest.ahead import MOST
+from rlm_module.sandbox.guest.calling import AHEAD, host_callable
+from rlm_module.sandbox.guest.clip import Clip
+from rlm_module.sandbox.guest.state import STATE
 
 _TRACEBACK_FRAMES = 8
 _MESSAGE_CHARS = 2_000

@@ -1,4 +1,4 @@
-"""How generated code calls the host, and what a session knows of itself; part of the sandbox's side."""
+"""How generated code calls the host: functions that ask and wait, or that can be awaited."""
 
 from __future__ import annotations
 
@@ -6,53 +6,15 @@ import asyncio
 from typing import Any
 
 from rlm_module.errors import SubcallError
-from rlm_module.sandbox.ahead import Ahead
-from rlm_module.sandbox.clip import Stream
-from rlm_module.sandbox.codec import MAX_FRAME, CodecError, decode, encode_as_text
-from rlm_module.sandbox.scope import HostFunctionLike
-from rlm_module.sandbox.typed import Described, parse
-
-MAX_IN_FLIGHT = 512
+from rlm_module.sandbox.codec import decode
+from rlm_module.sandbox.guest.ahead import Ahead
+from rlm_module.sandbox.guest.host_function import HostFunction
+from rlm_module.sandbox.guest.state import STATE
+from rlm_module.sandbox.guest.typed import Described, parse
 
 
-class State:
-    """What a session knows; one per sandbox."""
-
-    def __init__(self) -> None:
-        self.wire: Any = None
-        self.ask: Any = None
-        self.ffi: Any = None
-        self.stdout, self.stderr = Stream(), Stream()
-        self.in_flight = 0
-        self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self.namespace: dict[str, Any] = {}
-        self.output_limit = 100_000
-        self.outputs: list[str] | None = None
-        self.optional: set[str] = set()
-        self.final: dict[str, Any] | None = None
-        self.cell = -1
-        self.hidden: set[str] = set()
-        self.interrupted = False
-
-
-STATE = State()
-
-
-class HostCallable(HostFunctionLike):
-    """A function that runs on the host. Call it as usual, or `await f.aio(...)` to have many in flight.
-
-    Args:
-        name: Its name.
-        signature: Its parameters, for `help()`.
-        doc: What it does, for `help()`.
-        ahead: Whether a call of it may be started before the program asks for it.
-    """
-
-    def __init__(self, name: str, signature: str, doc: str, ahead: bool = False) -> None:
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = f"{name}{signature}\n\n{doc}"
-        self._signature = signature
-        self.ahead = ahead
+class HostCallable(HostFunction):
+    """A function of the host to call as usual, or with `await f.aio(...)` to have many calls in flight."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request(args, kwargs)
@@ -64,13 +26,17 @@ class HostCallable(HostFunctionLike):
             AHEAD.failed()
             raise
 
-    def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The encoded request of a call; equal calls have equal requests, and making one has no effects."""
-        return encoded(self.__name__, args, kwargs)
-
     def answer(self, reply: Any) -> Any:
         """What a call returns or raises, from the bytes of the reply; None is an interrupt."""
-        return _answer(reply)
+        if reply is None:
+            STATE.interrupted = True
+            raise KeyboardInterrupt
+        outcome, value = decode(reply.to_bytes())
+        if outcome == "value":
+            return value
+        if isinstance(value, SubcallError):
+            raise value
+        raise RuntimeError(value)
 
     async def aio(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request(args, kwargs)
@@ -80,9 +46,6 @@ class HostCallable(HostFunctionLike):
                 return self.answer(await STATE.wire.call(request))
             finally:
                 STATE.in_flight -= 1
-
-    def __repr__(self) -> str:
-        return f"<host function {self.__name__}{self._signature}>"
 
 
 def _ask(request: str) -> Any:
@@ -113,29 +76,6 @@ def _may_run_ahead() -> bool:
     return not asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
 
 
-def encoded(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], shown: str = "") -> str:
-    """The request of a call; errors name the function as `shown`, where that is not its name."""
-    try:
-        request = encode_as_text([name, list(args), kwargs])
-    except CodecError as error:
-        raise TypeError(f"{shown or name}(): {error}") from None
-    if len(request) > MAX_FRAME:
-        raise ValueError(f"{shown or name}(): the arguments take {len(request):,} bytes; pass at most {MAX_FRAME:,}")
-    return request
-
-
-def _answer(reply: Any) -> Any:
-    if reply is None:
-        STATE.interrupted = True
-        raise KeyboardInterrupt
-    outcome, value = decode(reply.to_bytes())
-    if outcome == "value":
-        return value
-    if isinstance(value, SubcallError):
-        raise value
-    raise RuntimeError(value)
-
-
 class Predict(HostCallable):
     """`predict`: describes the signature's types to the host, and makes instances of them of what it answers."""
 
@@ -144,7 +84,7 @@ class Predict(HostCallable):
         return self._typed(described, super().__call__(*args, **kwargs))
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """See `HostCallable.request`."""
+        """See `HostFunction.request`."""
         given = self._given(args, kwargs)
         described = parse(given.pop("signature", None), STATE.namespace)
         return super().request((), {"signature": described.spec(), **self._sent(described, given)})

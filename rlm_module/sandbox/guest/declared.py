@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from rlm_module.sandbox.shapes import shown
-from rlm_module.sandbox.typed import Declared, Described, describe, parse
+from rlm_module.sandbox.guest.shapes import shown
+from rlm_module.sandbox.guest.typed import Declared, Described, describe, parse
 
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
 _EXAMPLE = '"text -> items: list[Item]"'

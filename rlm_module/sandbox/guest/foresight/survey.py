@@ -1,7 +1,4 @@
-"""What the iterations of a loop may change, in the functions that they call too, found as the loop begins.
-
-Part of running ahead (`ahead.py`); runs in the sandbox.
-"""
+"""What the iterations of a loop may change, in the functions that they call too, found as the loop begins."""
 
 from __future__ import annotations
 
@@ -10,9 +7,10 @@ import builtins
 from types import FunctionType, ModuleType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import HOOK, Facts, Function, Loop, facts_of_body, parameters
-from rlm_module.sandbox.scope import HostFunctionLike, Scope, makes_host_functions
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import HOOK, Facts, Function, Loop, facts_of_body, parameters
+from rlm_module.sandbox.guest.foresight.scope import Scope, makes_host_functions
+from rlm_module.sandbox.guest.host_function import HostFunction
 
 _MOST_OBJECTS = 50_000
 _CONCURRENT = frozenset(("asyncio", "threading", "concurrent", "_thread", "pyodide", "js", "sys", "gc", "inspect"))
@@ -102,7 +100,7 @@ def _may_change(callee: Any, is_method: bool, scope: Scope) -> bool:
         _Refused: If it may change more than these.
     """
     kind = type(callee)
-    if isinstance(callee, HostFunctionLike) or makes_host_functions(callee) or (is_method and kind in purity.KNOWN):
+    if isinstance(callee, HostFunction) or makes_host_functions(callee) or (is_method and kind in purity.KNOWN):
         return False
     if kind is FunctionType and not is_method:
         body = scope.body_of(callee.__code__)

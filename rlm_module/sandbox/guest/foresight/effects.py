@@ -1,7 +1,4 @@
-"""What the text of a loop or function tells before it runs: the names it binds, what it may change, whom it may call.
-
-Part of running ahead (`ahead.py`); runs in the sandbox.
-"""
+"""What the text of a loop or function tells before it runs: what it binds, what it may change, whom it may call."""
 
 from __future__ import annotations
 

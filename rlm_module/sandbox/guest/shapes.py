@@ -1,43 +1,15 @@
-"""Described types without parts: scalars, literals and enums; and how much a description may hold."""
+"""Described types without parts: scalars, literals and enums."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import inspect
 import math
 from collections.abc import Callable
-from decimal import Decimal
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
-MAX_DEPTH = 12
-MAX_RECORDS = 64
-MAX_FIELDS = 100
-MAX_CHOICES = 200
-MAX_NAME = 100
-MAX_SPEC = 100_000
-"""Longest description of a signature, in characters of JSON."""
-MAX_LABEL = 500
-MAX_INT_BITS = 256
-"""Longest integer in a description, in bits; the values that come back may be of any length."""
-MAX_TEXT = 2_000
-"""Longest description of a type or field, in characters."""
-
-SCALARS: dict[str, Any] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "date": dt.date,
-    "datetime": dt.datetime,
-    "time": dt.time,
-    "timedelta": dt.timedelta,
-    "decimal": Decimal,
-    "uuid": UUID,
-}
-KEY_KINDS = frozenset({*SCALARS, "literal", "enum", "any"})
+from rlm_module.sandbox.type_limits import MAX_CHOICES, MAX_INT_BITS, MAX_LABEL, MAX_NAME, MAX_TEXT
 
 
 class Misfit(ValueError):

@@ -1,4 +1,4 @@
-"""The sandbox's `dspy`: predictors that run on the host, each call of which is one call of it; runs in the sandbox."""
+"""The sandbox's `dspy`: predictors that run on the host, each call of which is one call of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from types import ModuleType
 from typing import Any
 
 from rlm_module.sandbox.agent_kinds import AGENT, KINDS, fault_of
-from rlm_module.sandbox.declared import Signature, described, input_field, output_field
-from rlm_module.sandbox.host_function import STATE, HostCallable, encoded
+from rlm_module.sandbox.guest.calling import HostCallable
+from rlm_module.sandbox.guest.declared import Signature, described, input_field, output_field
+from rlm_module.sandbox.guest.host_function import encoded
+from rlm_module.sandbox.guest.shapes import shown
+from rlm_module.sandbox.guest.state import STATE
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.shapes import shown
 
 
 class Predictor(HostCallable):
@@ -50,7 +52,7 @@ class Predictor(HostCallable):
         self.ahead = self.kind in ("Predict", "ChainOfThought", "RLM") and type(self).__module__ == "dspy"
 
     def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """See `HostCallable.request`. It holds all of the predictor, so that the host keeps none."""
+        """See `HostFunction.request`. It holds all of the predictor, so that the host keeps none."""
         if args:
             raise TypeError(f"{self.__name__}{self._signature} takes its inputs by name; write {_usage(self._fields)}")
         # The inputs of an RLM become variables of its own, so they keep their types.

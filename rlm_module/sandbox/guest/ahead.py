@@ -1,7 +1,7 @@
 """Running ahead: calls of coming iterations are started while the program still waits for an earlier one.
 
 A loop or comprehension runs as it is written, in its one thread. While it does, coming iterations are simulated
-(`foresee.py`), and what they will ask of the host is started early, at most `Setup.ahead` calls at a time. When the
+(`foresight/`), and what they will ask of the host is started early, at most `Setup.ahead` calls at a time. When the
 program makes a call whose request is the same as that of one that was started, it gets that one's answer; otherwise
 it makes the call itself. So a wrong guess can cost a call, never change a result.
 
@@ -36,12 +36,13 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import HOOK, Function, Loop, bodies_of, callers, loops_of, makers, wrap
-from rlm_module.sandbox.foresee import Foresight
-from rlm_module.sandbox.purity import Effort, Unforeseen
-from rlm_module.sandbox.scope import HostFunctionLike, Scope, makes_host_functions
-from rlm_module.sandbox.survey import survey
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import HOOK, Function, Loop, bodies_of, callers, loops_of, makers, wrap
+from rlm_module.sandbox.guest.foresight.foresee import Foresight
+from rlm_module.sandbox.guest.foresight.purity import Effort, Unforeseen
+from rlm_module.sandbox.guest.foresight.scope import Scope, makes_host_functions
+from rlm_module.sandbox.guest.foresight.survey import survey
+from rlm_module.sandbox.guest.host_function import HostFunction
 
 MOST = 256
 """Calls that may be started and not asked for at most, whatever the session wants."""
@@ -100,7 +101,7 @@ class Ahead:
         """Puts the hook around the loops of a cell that may make calls ahead, and keeps the texts of its functions."""
         if self.limit < 1:
             return
-        reaching = {name for name, value in self.namespace.items() if isinstance(value, HostFunctionLike)}
+        reaching = {name for name, value in self.namespace.items() if isinstance(value, HostFunction)}
         reaching = {name for name in reaching if self.namespace[name].ahead} | self._reaching
         self._keep_bodies(tree, filename)
         self._makers |= {name for name, value in self.namespace.items() if makes_host_functions(value)}

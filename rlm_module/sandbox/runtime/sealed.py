@@ -8,10 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rlm_module.sandbox.runtime import Runtime
+from rlm_module.sandbox.runtime.shipped import RUNNER
 
-RUNNER = Path(__file__).parent / "runner"
+if TYPE_CHECKING:
+    from rlm_module.sandbox.runtime.places import Runtime
+
 _PAGE = 65_536  # of WebAssembly memory
 _STORAGE = "location_data"
 

@@ -241,3 +241,8 @@ def test_a_predictor_of_an_earlier_cell_runs_ahead(repl: Repl) -> None:
 def test_calls_whose_order_may_matter_are_made_one_by_one(repl: Repl, code: str) -> None:
     assert repl.value(code) == str([f"<{x}!>" for x in range(6)])
     assert host.most == 1
+
+
+def test_a_derived_predictor_that_was_not_made_ready_fails_no_other_cell(repl: Repl) -> None:
+    assert repl.value("class Bare(dspy.Predict):\n    def __init__(self): pass\nbare = Bare()\n1") == "1"
+    assert repl.value("1 + 1") == "2"

@@ -1,25 +1,22 @@
 """A small interpreter of plain Python that finds the host calls of an iteration that has not begun.
 
 It runs the text of a loop's body on variables of its own, changes nothing outside and evaluates only what is pure
-(`purity.py`). Part of running ahead (`ahead.py`); runs in the sandbox.
+(`purity.py`). Calls are followed here; what they stand in is in `statements.py` and `expressions.py`.
 """
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import HOOK, WHOLE, Facts, Function, Loop, facts_of, facts_of_body, jumps, returns
-from rlm_module.sandbox.evaluate import Expressions
-from rlm_module.sandbox.purity import UNKNOWN, Effort, Failing, Unforeseen
-from rlm_module.sandbox.scope import (
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import HOOK, WHOLE, Function, Loop, facts_of_body
+from rlm_module.sandbox.guest.foresight.purity import UNKNOWN, Effort, Unforeseen
+from rlm_module.sandbox.guest.foresight.scope import (
     Enough,
     Frame,
-    HostFunctionLike,
     Leave,
     Scope,
     Uncertain,
@@ -27,13 +24,15 @@ from rlm_module.sandbox.scope import (
     has_unknown,
     makes_host_functions,
 )
+from rlm_module.sandbox.guest.foresight.statements import Statements
+from rlm_module.sandbox.guest.host_function import HostFunction
 
 _DEPTH = 12
 _MOST_STEPS = 200_000
 _STEPS_TO_MAKE = 300
 
 
-class Foresight(Expressions):
+class Foresight(Statements):
     """Foresees the calls of one loop's iterations.
 
     Args:
@@ -92,112 +91,7 @@ class Foresight(Expressions):
         self._depth = self._generators = 0
         self._requests, self.partial, self.is_full = [], False, False
 
-    # Statements.
-
-    def _block(self, statements: list[ast.stmt]) -> None:
-        for node in statements:
-            self._effort.spend(1)
-            run = getattr(self, "_run_" + type(node).__name__, None)
-            if run is None:
-                self._skip((node,))
-            else:
-                run(node)
-
-    def _skip(self, nodes: tuple[ast.AST, ...]) -> None:
-        """Leaves statements out that may or may not run, or that are not plain."""
-        facts: Facts = facts_of(nodes)
-        self._leave_out(nodes)
-        for name in facts.changed.union(*(names for _, _, names in facts.passed)):
-            if name in self._frame.names:
-                self._spoil(self._frame.names[name])
-        self._frame.names.update(dict.fromkeys(facts.bound, UNKNOWN))
-        if returns(nodes) or jumps(nodes) or not facts.plain:
-            raise Uncertain
-
-    def _run_Pass(self, node: ast.Pass) -> None: ...
-
-    _run_Global = _run_Nonlocal = _run_Pass
-
-    def _run_Expr(self, node: ast.Expr) -> None:
-        self._value(node.value)
-
-    def _run_Assign(self, node: ast.Assign) -> None:
-        value = self._value(node.value)
-        for target in node.targets:
-            self._bind(target, value)
-
-    def _run_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self._bind(node.target, self._value(node.value))
-
-    def _run_AugAssign(self, node: ast.AugAssign) -> None:
-        if not isinstance(node.target, ast.Name):
-            self._bind(node.target, UNKNOWN)
-            self._value(node.value)
-            return
-        before = self._lookup(node.target.id)
-        value = self._value(node.value)
-        if type(before) not in purity.SCALARS:
-            self._spoil(before)
-            before = UNKNOWN
-        self._frame.names[node.target.id] = self._operate(type(node.op).__name__, before, value)
-
-    def _run_If(self, node: ast.If) -> None:
-        test = self._truth(self._value(node.test))
-        if test is UNKNOWN:
-            self._skip((*node.body, *node.orelse))
-        else:
-            self._block(node.body if test else node.orelse)
-
-    def _run_Continue(self, node: ast.Continue) -> None:
-        raise Leave(type(node))
-
-    _run_Break = _run_Continue
-
-    def _run_Return(self, node: ast.Return) -> None:
-        raise Leave(ast.Return, None if node.value is None else self._value(node.value))
-
-    def _run_Raise(self, node: ast.Raise) -> None:
-        raise Failing
-
-    def _run_Import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            module = sys.modules.get(alias.name, UNKNOWN) if "." not in alias.name else UNKNOWN
-            self._frame.names[alias.asname or alias.name.partition(".")[0]] = module
-
-    def _run_For(self, node: ast.For) -> None:
-        items = self._value(node.iter)
-        if items is UNKNOWN:
-            self._bind(node.target, UNKNOWN)
-            self._skip((*node.body, *node.orelse))
-            return
-        for item in self._items(items):
-            self._bind(node.target, self._admit(item))
-            try:
-                self._block(node.body)
-            except Leave as leave:
-                if leave.kind is ast.Return:
-                    raise
-                if leave.kind is ast.Break:
-                    return
-            except Uncertain:
-                if returns((*node.body,)) or jumps((*node.body,), (ast.Break,)):
-                    raise
-        self._block(node.orelse)
-
-    def _run_Try(self, node: ast.Try) -> None:
-        """Follows the way without an exception: calls seldom fail, and what is started in vain is dropped."""
-        try:
-            self._block(node.body)
-            self._block(node.orelse)
-        except Failing:
-            self._skip((*node.handlers, *node.finalbody))
-            raise Uncertain from None
-        self._block(node.finalbody)
-
-    # Calls.
-
-    def _call(self, node: ast.Call) -> Any:
+    def _eval_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id == HOOK:
             return self._value(node.args[0])
         receiver: Any = None
@@ -214,7 +108,7 @@ class Foresight(Expressions):
             return self._call_pure(node, getattr(receiver, method), receiver, method)
         if type(receiver) not in purity.KNOWN:
             field = getattr(receiver, method) if purity.has_plain_field(receiver, method) else UNKNOWN
-            if isinstance(field, HostFunctionLike):
+            if isinstance(field, HostFunction):
                 return self._call_function(node, field)
             raise Unforeseen  # a class of the model's may do anything
         self._arguments(node)
@@ -227,7 +121,7 @@ class Foresight(Expressions):
         if purity.is_pure(function):
             return self._call_pure(node, function, None, function.__name__)
         args, kwargs = self._arguments(node)
-        if isinstance(function, HostFunctionLike):
+        if isinstance(function, HostFunction):
             self._ask(function, args, kwargs)
             return UNKNOWN
         if makes_host_functions(function):
@@ -303,7 +197,7 @@ class Foresight(Expressions):
         self._effort.spend(_STEPS_TO_MAKE)
         return kind(*args, **kwargs)
 
-    def _ask(self, function: HostFunctionLike, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
+    def _ask(self, function: HostFunction, args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
         """Notes the request of a call that may be started early."""
         if not function.ahead:
             return

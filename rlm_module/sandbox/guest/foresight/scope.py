@@ -1,7 +1,4 @@
-"""Variables of a simulation, which reads the program's own and changes none of them.
-
-Part of running ahead (`ahead.py`); runs in the sandbox.
-"""
+"""Variables of a simulation, which reads the program's own and changes none of them."""
 
 from __future__ import annotations
 
@@ -12,23 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import MAKER, Function
-from rlm_module.sandbox.purity import UNKNOWN, Effort, Failing, Unforeseen
-
-
-class HostFunctionLike:
-    """A function of the host, as this module needs to know it.
-
-    Args:
-        ahead: Whether a call of it may be started before the program asks for it.
-    """
-
-    ahead = False
-
-    def request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The encoded request of a call."""
-        raise NotImplementedError
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import MAKER, Function
+from rlm_module.sandbox.guest.foresight.purity import UNKNOWN, Effort, Failing, Unforeseen
+from rlm_module.sandbox.guest.host_function import HostFunction
 
 
 def makes_host_functions(value: Any) -> bool:
@@ -36,7 +20,7 @@ def makes_host_functions(value: Any) -> bool:
     if type(value) is ModuleType:
         return value is sys.modules.get(MAKER)
     # A class that a cell derives from one may do anything when an instance is made.
-    return isinstance(value, type) and issubclass(value, HostFunctionLike) and value.__module__ == MAKER
+    return isinstance(value, type) and issubclass(value, HostFunction) and value.__module__ == MAKER
 
 
 class Enough(Exception):
@@ -100,9 +84,6 @@ class Variables:
         self._base = self._frame = Frame()
         self.partial = False
 
-    def _value(self, node: ast.expr) -> Any:
-        raise NotImplementedError
-
     def _lookup(self, name: str) -> Any:
         scope, frame = self._scope, self._frame
         if name in frame.names:
@@ -137,36 +118,6 @@ class Variables:
         if found is None:
             raise Unforeseen
         self._scope.spoiled.update(found)
-
-    def _bind(self, target: ast.expr, value: Any) -> None:
-        match target:
-            case ast.Name(id=name):
-                self._frame.names[name] = value
-            case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                self._unpack(parts, value)
-            case ast.Starred(value=inner):
-                self._bind(inner, value)
-            case ast.Subscript() | ast.Attribute():
-                self._spoil(self._value(target.value))
-                if isinstance(target, ast.Subscript):
-                    self._value(target.slice)
-            case _:
-                raise Unforeseen
-
-    def _unpack(self, parts: list[ast.expr], value: Any) -> None:
-        if value is UNKNOWN:
-            for part in parts:
-                self._bind(part, UNKNOWN)
-            return
-        items = [self._admit(item) for item in self._items(value)]
-        star = next((at for at, part in enumerate(parts) if isinstance(part, ast.Starred)), None)
-        if star is not None:
-            end = len(items) - (len(parts) - star - 1)
-            items = [*items[:star], items[star:end], *items[end:]]
-        if len(items) != len(parts):
-            raise Failing
-        for part, item in zip(parts, items, strict=True):
-            self._bind(part, item)
 
     def _items(self, value: Any) -> Iterable[Any]:
         """What may be iterated, a step paid for each item."""

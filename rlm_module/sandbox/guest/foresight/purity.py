@@ -1,7 +1,6 @@
 """Which values and functions can be used ahead of the program: those that change nothing, ask nothing and stay small.
 
-Part of running ahead (`ahead.py`); runs in the sandbox. Judged by the exact type of a value at run time, for a
-subclass may do anything.
+Judged by the exact type of a value at run time, for a subclass may do anything.
 """
 
 from __future__ import annotations

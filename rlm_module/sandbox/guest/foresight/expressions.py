@@ -1,7 +1,6 @@
 """Expressions of plain Python, evaluated ahead of the program on variables of their own (`scope.py`).
 
-What cannot be told is UNKNOWN, and so is all that follows from it. Part of running ahead (`ahead.py`); runs in the
-sandbox.
+What cannot be told is UNKNOWN, and so is all that follows from it.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
-from rlm_module.sandbox import purity
-from rlm_module.sandbox.effects import Comprehension, facts_of, results_of
-from rlm_module.sandbox.purity import UNKNOWN, Failing, Unforeseen, Unknown
-from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.scope import (
+from rlm_module.sandbox.guest.foresight import purity
+from rlm_module.sandbox.guest.foresight.effects import Comprehension, facts_of, results_of
+from rlm_module.sandbox.guest.foresight.purity import UNKNOWN, Failing, Unforeseen, Unknown
+from rlm_module.sandbox.guest.foresight.scope import (
     Enough,
-    HostFunctionLike,
     Leave,
     Uncertain,
     Variables,
@@ -26,12 +23,14 @@ from rlm_module.sandbox.scope import (
     makes_host_functions,
     names_in,
 )
+from rlm_module.sandbox.guest.host_function import HostFunction
+from rlm_module.sandbox.record import Record
 
 _SIGNS: dict[str, Callable[[Any], Any]] = {"USub": operator.neg, "UAdd": operator.pos, "Invert": operator.invert}
 
 
 class Expressions(Variables):
-    """Expressions of a simulation; what calls do is left to `Foresight`."""
+    """Expressions of a simulation, and what they are assigned to; calls are not among them (see `Foresight`)."""
 
     def _value(self, node: ast.expr) -> Any:
         self._effort.spend(1)
@@ -191,7 +190,7 @@ class Expressions(Variables):
             return self._admit(dict.__getitem__(value, node.attr))
         if type(value) is ModuleType:
             found = value.__dict__.get(node.attr, UNKNOWN)
-            is_host = isinstance(found, HostFunctionLike) or makes_host_functions(found)
+            is_host = isinstance(found, HostFunction) or makes_host_functions(found)
             return found if is_host or purity.is_pure(found) else UNKNOWN
         if purity.has_named_field(value, node.attr) or purity.has_plain_field(value, node.attr):
             return self._admit(getattr(value, node.attr))
@@ -259,8 +258,34 @@ class Expressions(Variables):
             results.append(self._value(node.elt))
         yield True
 
-    def _call(self, node: ast.Call) -> Any:
-        raise NotImplementedError
+    # What values are assigned to.
 
-    def _eval_Call(self, node: ast.Call) -> Any:
-        return self._call(node)
+    def _bind(self, target: ast.expr, value: Any) -> None:
+        match target:
+            case ast.Name(id=name):
+                self._frame.names[name] = value
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                self._unpack(parts, value)
+            case ast.Starred(value=inner):
+                self._bind(inner, value)
+            case ast.Subscript() | ast.Attribute():
+                self._spoil(self._value(target.value))
+                if isinstance(target, ast.Subscript):
+                    self._value(target.slice)
+            case _:
+                raise Unforeseen
+
+    def _unpack(self, parts: list[ast.expr], value: Any) -> None:
+        if value is UNKNOWN:
+            for part in parts:
+                self._bind(part, UNKNOWN)
+            return
+        items = [self._admit(item) for item in self._items(value)]
+        star = next((at for at, part in enumerate(parts) if isinstance(part, ast.Starred)), None)
+        if star is not None:
+            end = len(items) - (len(parts) - star - 1)
+            items = [*items[:star], items[star:end], *items[end:]]
+        if len(items) != len(parts):
+            raise Failing
+        for part, item in zip(parts, items, strict=True):
+            self._bind(part, item)

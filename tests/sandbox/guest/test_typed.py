@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from rlm_module.host.typed import plain_outputs, signature_from
 from rlm_module.sandbox.codec import decode, encode
+from rlm_module.sandbox.guest.typed import Described, parse
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.typed import Described, parse
+from tests.sandbox.guest.typed_values import Typed, types
 from tests.sandbox.repl import Repl
-from tests.sandbox.typed_values import Typed, types
 
 Text = Annotated[str, "one word"]
 
@@ -250,7 +250,7 @@ def test_an_answer_that_does_not_fit_is_named(answer: dict[str, Any], fault: str
 
 _CELL = """
 import dataclasses, datetime, enum
-from rlm_module.sandbox.typed import parse
+from rlm_module.sandbox.guest.typed import parse
 
 class Colour(enum.Enum):
     RED = "red"

@@ -17,9 +17,10 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from rlm_module.sandbox.described import Types
+from rlm_module.sandbox.guest.described import Types
+from rlm_module.sandbox.guest.shapes import Shape, check_name, field_spec, label, shortened, shown
 from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.shapes import MAX_FIELDS, MAX_SPEC, Shape, check_name, field_spec, label, shortened, shown
+from rlm_module.sandbox.type_limits import MAX_FIELDS, MAX_SPEC
 
 _EXAMPLE = '"text: str, limit: int = 3 -> items: list[Item]"'
 _MAX_SIGNATURE = 10_000

@@ -10,15 +10,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
 
-from rlm_module.sandbox.classes import make, members
-from rlm_module.sandbox.record import Record
-from rlm_module.sandbox.shapes import (
-    KEY_KINDS,
-    MAX_DEPTH,
-    MAX_FIELDS,
-    MAX_NAME,
-    MAX_RECORDS,
-    SCALARS,
+from rlm_module.sandbox.guest.classes import make, members
+from rlm_module.sandbox.guest.shapes import (
     Misfit,
     Shape,
     check_name,
@@ -32,6 +25,8 @@ from rlm_module.sandbox.shapes import (
     shortened,
     shown,
 )
+from rlm_module.sandbox.record import Record
+from rlm_module.sandbox.type_limits import KEY_KINDS, MAX_DEPTH, MAX_FIELDS, MAX_NAME, MAX_RECORDS, SCALARS
 
 _SCALAR_KINDS = {kind: name for name, kind in SCALARS.items()}
 _LISTS: tuple[Any, ...] = (list, abc.Sequence, abc.MutableSequence, abc.Iterable, abc.Collection)
