@@ -6,6 +6,7 @@ import dspy
 import pytest
 from dspy.signatures import make_signature
 
+from rlm_module import RLM
 from rlm_module.host.tools import HostTool, check_names, concurrent, normalize_tools, signature_text, type_text
 
 
@@ -120,7 +121,9 @@ def test_reserved_and_clashing_names_are_refused(signature: str, tools: list[str
 
 @pytest.mark.parametrize("signature", ["budget, SHOW_VARS -> usage", "q -> run", "q -> reasoning, code"])
 def test_other_names_of_ours_are_free(signature: str) -> None:
-    check_names(make_signature(signature), ["predict"])  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rlm = RLM(signature, tools=[dspy.Tool(lookup, name="predict")])
+    assert rlm.tools["predict"].func is lookup
+    assert rlm.signature.equals(make_signature(signature))
 
 
 @pytest.mark.parametrize(
