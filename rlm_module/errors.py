@@ -5,6 +5,7 @@ A limit is not an exception: a run that meets one still returns a Prediction, wi
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, NoReturn
 
 Limit = Literal["cost", "tokens", "seconds", "calls"]
@@ -21,9 +22,18 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__} (its text cannot be had)"
 
 
+def in_a_line(error: BaseException) -> str:
+    """Type and first paragraph of an error, as a log tells of it."""
+    return _first_paragraph(re.sub(r":\s+", ": ", describe(error), count=1))
+
+
 def first_paragraph(error: BaseException) -> str:
     """An error's first paragraph on one line; what model providers add below it helps nobody."""
-    return " ".join(str(error).strip().split("\n\n")[0].split())
+    return _first_paragraph(str(error))
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.strip().split("\n\n")[0].split())
 
 
 class RLMError(Exception):
