@@ -31,6 +31,8 @@ from rlm_module.sandbox.replay import assigned_names
 from rlm_module.tree import Node, Tree
 
 logger = logging.getLogger(__name__)
+# Where dspy shows what dspy.RLM logs; without a handler, nobody would see it.
+turn_logger = logging.getLogger("dspy.rlm_module")
 
 _FAILURES_BEFORE_ESCALATION = 3
 _SMALLEST_WINDOW = 6_000
@@ -183,7 +185,9 @@ class TurnLoop:
             )
         )
         if self.verbose:
-            logger.info("Turn %d of %d\nReasoning: %s\nCode:\n%s", turn, self.max_iters, action.reasoning, action.code)
+            turn_logger.info(
+                "Turn %d of %d\nReasoning: %s\nCode:\n%s", turn, self.max_iters, action.reasoning, action.code
+            )
         return request, action
 
     def _inputs(self, request: str) -> dict[str, Any]:
@@ -298,7 +302,7 @@ class TurnLoop:
             )
         )
         if self.verbose:
-            logger.info("Output of turn %d:\n%s", turn, shown)
+            turn_logger.info("Output of turn %d:\n%s", turn, shown)
         return shown, outcome
 
     def _cut_short(self, turn: int, action: _Action, running: Future[CellResult]) -> Steps[None]:

@@ -85,9 +85,10 @@ def test_tools_are_collected_by_name() -> None:
     assert normalize_tools(None) == {}
 
 
-def test_a_dict_of_tools_is_refused() -> None:
-    with pytest.raises(TypeError, match="must be a list"):
-        normalize_tools({"lookup": lookup})  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("tools", [{"lookup": lookup}, lookup, dspy.Tool(lookup), "lookup"])
+def test_tools_that_are_no_list_are_refused(tools: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a list, as in tools=\[lookup\]"):
+        normalize_tools(tools)
 
 
 def test_what_cannot_be_called_is_refused() -> None:
