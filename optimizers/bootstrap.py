@@ -13,7 +13,7 @@ from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
 from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, first_paragraph, in_a_line
+from rlm_module.errors import InputError, first_paragraph
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import checked_examples, each_done
@@ -232,7 +232,8 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
     except dspy.LMConfigurationError as error:
         raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
     except Exception as error:
-        return _Solved(number, error=in_a_line(error)[:_ERROR_CHARS], is_broke=_is_broke(error))
+        told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
+        return _Solved(number, error=told, is_broke=_is_broke(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:
         return _Solved(number, fault=judged.fault)

@@ -5,7 +5,6 @@ A limit is not an exception: a run that meets one still returns a Prediction, wi
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal, NoReturn
 
 Limit = Literal["cost", "tokens", "seconds", "calls"]
@@ -24,7 +23,8 @@ def describe(error: BaseException) -> str:
 
 def in_a_line(error: BaseException) -> str:
     """Type and first paragraph of an error, as a log tells of it."""
-    return _first_paragraph(re.sub(r":\s+", ": ", describe(error), count=1))
+    kind, colon, text = describe(error).partition(":")
+    return f"{kind}{colon} {_first_paragraph(text)}".strip()
 
 
 def first_paragraph(error: BaseException) -> str:
