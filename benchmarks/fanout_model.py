@@ -10,8 +10,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.scripted import cell
 from tests.model_server import Outcome, Reply, Request
+from tests.scripted import turn as cell
 
 CALLS, CHAINED, IN_FLIGHT, BRANCHES, DEPTH = 100, 10, 32, 4, 3
 CALL_SECONDS, HANG_SECONDS = 0.3, 60.0

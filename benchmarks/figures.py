@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.table import grid
+
 
 @dataclass(frozen=True, slots=True)
 class Aim:
@@ -63,11 +65,7 @@ def table(figures: Sequence[Figure]) -> str:
     lines = [("measure", "figure", "must be", "")]
     for figure in figures:
         lines.append((figure.aim.title, figure.shown, figure.aim.words, "ok" if figure.reached else "MISS"))
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    shown = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
-    return "\n".join([shown[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *shown[1:]])
+    return grid(lines)
 
 
 def verdict(figures: Sequence[Figure]) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import dspy
-from dspy.lm15 import Message, Request, Response, TextPart, Usage, response_to_events
+from dspy.lm15 import Request, Response, Usage
 
 from benchmarks.memory_reader import SimulatedReader
 from benchmarks.memory_root import SESSIONS_READ, first_cell, gives_up, last_cell, question_in
-from benchmarks.scripted import cell
+from benchmarks.scripted import AnsweringEngine, engine_lm
+from tests.scripted import fields, response, texts, turn
 
 _CHARS_PER_TOKEN = 4
 _FIELD = re.compile(
@@ -49,17 +49,17 @@ class SimulatedModel:
             ValueError: It is of no kind that is known here.
         """
         said = [text for role, text in messages if role == "user"]
-        fields = dict(_FIELD.findall(said[-1]))
-        if "request" in fields:
-            return cell(self._turn(messages[0][1], said))
-        if "session" in fields and "log" in fields:
-            return _fields(observations=self._observed(fields["session"]))
-        if "session" in fields:
-            return self._read(fields["session"], fields["question"])
-        if "later" in fields:
-            return _fields(**self._reader.check(fields["answer"], fields["turns"], fields["later"]))
-        if "turns" in fields:
-            return self._answer(fields["turns"])
+        asked = dict(_FIELD.findall(said[-1]))
+        if "request" in asked:
+            return turn(self._turn(messages[0][1], said))
+        if "session" in asked and "log" in asked:
+            return fields(observations=self._observed(asked["session"]))
+        if "session" in asked:
+            return self._read(asked["session"], asked["question"])
+        if "later" in asked:
+            return fields(**self._reader.check(asked["answer"], asked["turns"], asked["later"]))
+        if "turns" in asked:
+            return self._answer(asked["turns"])
         raise ValueError(f"no reply is known to {said[-1][:300]!r}")
 
     def _turn(self, system: str, said: list[str]) -> str:
@@ -76,19 +76,19 @@ class SimulatedModel:
         names = set(_SESSION.findall(session))
         with self._lock:
             if len(self._sessions | names) > SESSIONS_READ:
-                return _fields(answer="None", turns="[]")
+                return fields(answer="None", turns="[]")
             self._sessions |= names
         if self._reader.question not in asked:
-            return _fields(answer="None", turns="[]")
+            return fields(answer="None", turns="[]")
         readings = self._reader.read(session, asked)
         lines = "\n".join(json.dumps(reading.as_json()) for reading in readings)
-        return _fields(answer=lines or "None", turns=json.dumps([reading.turn for reading in readings]))
+        return fields(answer=lines or "None", turns=json.dumps([reading.turn for reading in readings]))
 
     def _answer(self, turns: str) -> str:
         readings = self._reader.read(turns, "answer")
         answer = self._reader.conclude(readings)
         evidence = [reading.turn for reading in readings] if answer else []
-        return _fields(answer=answer or "None", evidence=json.dumps(evidence))
+        return fields(answer=answer or "None", evidence=json.dumps(evidence))
 
     def _observed(self, session: str) -> str:
         return json.dumps(
@@ -104,55 +104,14 @@ class SimulatedModel:
         )
 
 
-class _Engine:
-    def __init__(self, reply: Callable[[list[tuple[str, str]]], str]) -> None:
-        self._reply = reply
-
-    def complete(self, request: Request) -> Response:
-        messages = _messages(request)
-        text = self._reply(messages)
-        usage = Usage(
-            input_tokens=sum(len(said) for _, said in messages) // _CHARS_PER_TOKEN,
-            output_tokens=len(text) // _CHARS_PER_TOKEN,
-        )
-        return Response(
-            id=None, model=request.model, message=Message.assistant(text), finish_reason="stop", usage=usage
-        )
-
-    def stream(self, request: Request) -> Iterator[Any]:
-        yield from response_to_events(self.complete(request))
-
-    def close(self) -> None: ...
-
-
-class _AsyncEngine:
-    def __init__(self, engine: _Engine) -> None:
-        self._engine = engine
-
-    async def complete(self, request: Request) -> Response:
-        return self._engine.complete(request)
-
-    async def stream(self, request: Request) -> AsyncIterator[Any]:
-        for event in self._engine.stream(request):
-            yield event
-
-    async def aclose(self) -> None: ...
-
-
 def simulated_lm(reply: Callable[[list[tuple[str, str]]], str]) -> dspy.LM:
     """An LM whose replies a function gives, from the messages of a request."""
-    engine = _Engine(reply)
-    return dspy.LM("simulated/model", engine=engine, async_engine=_AsyncEngine(engine), cache=False, num_retries=0)
 
+    def answer(request: Request) -> Response:
+        messages = texts(request)
+        text = reply(messages)
+        read = sum(len(said) for _, said in messages)
+        usage = Usage(input_tokens=read // _CHARS_PER_TOKEN, output_tokens=len(text) // _CHARS_PER_TOKEN)
+        return response(text, usage=usage)
 
-def _messages(request: Request) -> list[tuple[str, str]]:
-    system = request.system or ""
-    if not isinstance(system, str):
-        system = "".join(getattr(part, "text", "") for part in system)
-    return [("system", system), *((m.role, "".join(p.text for p in m.parts_of(TextPart))) for m in request.messages)]
-
-
-def _fields(**values: object) -> str:
-    """A reply as dspy's ChatAdapter reads it."""
-    shown = [f"[[ ## {name} ## ]]\n{value}" for name, value in values.items()]
-    return "\n\n".join([*shown, "[[ ## completed ## ]]"])
+    return engine_lm(AnsweringEngine(answer))

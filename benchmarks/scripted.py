@@ -9,18 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage, response_to_events
+from dspy.lm15 import Request, Response, response_to_events
 
-
-def cell(code: str, reasoning: str = "Go on.") -> str:
-    """A root reply that runs `code`, as both dspy.RLM and this package read it."""
-    return f"[[ ## reasoning ## ]]\n{reasoning}\n\n[[ ## code ## ]]\n```python\n{code}\n```\n\n[[ ## completed ## ]]"
+from tests.scripted import response, turn
 
 
 class AnsweringEngine:
     """Answers each request by a function of it, after `seconds`."""
 
-    def __init__(self, answer: Callable[[Request], str], seconds: float = 0.0) -> None:
+    def __init__(self, answer: Callable[[Request], str | Response], seconds: float = 0.0) -> None:
         self._answer = answer
         self._seconds = seconds
 
@@ -38,13 +35,8 @@ class AnsweringEngine:
         return self._next(request)
 
     def _next(self, request: Request) -> Response:
-        return Response(
-            id=None,
-            model=request.model,
-            message=Message.assistant(self._answer(request)),
-            finish_reason="stop",
-            usage=Usage(input_tokens=10, output_tokens=5),
-        )
+        answer = self._answer(request)
+        return answer if isinstance(answer, Response) else response(answer)
 
 
 class _AsyncEngine:
@@ -73,8 +65,8 @@ def engine_lm(engine: AnsweringEngine) -> dspy.LM:
 
 
 def root_lm(cells: Iterable[str]) -> dspy.LM:
-    """An LM whose replies run these cells."""
-    return scripted_lm(cell(code) for code in cells)
+    """An LM whose replies run these cells, as both dspy.RLM and this package read them."""
+    return scripted_lm(map(turn, cells))
 
 
 def slow_lm(seconds: float) -> dspy.LM:

@@ -10,7 +10,7 @@ from typing import Any
 import dspy
 
 from rlm_module import Budget, spending
-from rlm_module.errors import InputError, first_paragraph
+from rlm_module.errors import InputError, first_paragraph, in_a_line
 from rlm_module.optimizers.gathering import checked_examples, each_done
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.saving import Measured
@@ -46,7 +46,7 @@ def measure(
         except dspy.LMConfigurationError as error:
             raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
         except Exception as error:
-            logger.warning("An example counts as 0, since the program failed: %s", error)
+            logger.warning("An example counts as 0, since the program failed: %s", in_a_line(error))
             return 0.0
         judged = judge.judge(example, prediction)
         if judged.fault:

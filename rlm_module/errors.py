@@ -21,9 +21,19 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__} (its text cannot be had)"
 
 
+def in_a_line(error: BaseException) -> str:
+    """Type and first paragraph of an error, as a log tells of it."""
+    kind, colon, text = describe(error).partition(":")
+    return f"{kind}{colon} {_first_paragraph(text)}".strip()
+
+
 def first_paragraph(error: BaseException) -> str:
     """An error's first paragraph on one line; what model providers add below it helps nobody."""
-    return " ".join(str(error).strip().split("\n\n")[0].split())
+    return _first_paragraph(str(error))
+
+
+def _first_paragraph(text: str) -> str:
+    return " ".join(text.strip().split("\n\n")[0].split())
 
 
 class RLMError(Exception):

@@ -31,6 +31,8 @@ from rlm_module.tree import Node, Tree
 from rlm_module.window import ContextWindow
 
 logger = logging.getLogger(__name__)
+# Where dspy shows what dspy.RLM logs; without a handler, nobody would see it.
+turn_logger = logging.getLogger("dspy.rlm_module")
 
 _FAILURES_BEFORE_ESCALATION = 3
 _INTERRUPT_SECONDS = 1.0
@@ -173,7 +175,7 @@ class TurnLoop:
             )
         )
         if self._plan.verbose:
-            logger.info(
+            turn_logger.info(
                 "Turn %d of %d\nReasoning: %s\nCode:\n%s", turn, self._plan.max_iters, action.reasoning, action.code
             )
         return request, action
@@ -237,7 +239,7 @@ class TurnLoop:
             )
         )
         if self._plan.verbose:
-            logger.info("Output of turn %d:\n%s", turn, shown)
+            turn_logger.info("Output of turn %d:\n%s", turn, shown)
         return shown, outcome
 
     def _cut_short(self, turn: int, action: _Action, running: Future[CellResult]) -> Steps[None]:

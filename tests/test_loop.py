@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import dspy
@@ -251,12 +250,14 @@ def test_a_parse_error_of_any_predictor_is_a_turn() -> None:
     assert rlm(context="x", query="q").trajectory[0]["output"] == "recovered"
 
 
-def test_turns_are_logged_when_verbose(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="rlm_module"):
-        _run(_rlm(verbose=True), ScriptedLM([turn("print('hello')", "Thinking."), turn("SUBMIT(answer='x')")]))
-    assert "Turn 1 of 20" in caplog.text
-    assert "Thinking." in caplog.text
-    assert "hello" in caplog.text
+def test_turns_are_shown_when_verbose_as_dspy_shows_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    script = [turn("print('hello')", "Thinking."), turn("SUBMIT(answer='x')")]
+    _run(_rlm(verbose=True), ScriptedLM(script))
+    shown = capsys.readouterr().err
+    assert "INFO dspy.rlm_module: Turn 1 of 20\nReasoning: Thinking.\nCode:\nprint('hello')\n" in shown
+    assert "INFO dspy.rlm_module: Output of turn 1:\nhello\n" in shown
+    _run(_rlm(), ScriptedLM(script))
+    assert "Turn" not in capsys.readouterr().err
 
 
 def test_code_with_a_field_header_in_a_string_runs_whole() -> None:

@@ -58,12 +58,20 @@ def test_python_runs_and_prints_what_is_shown(
 
     monkeypatch.setattr(dspy, "LM", without_key)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "page"}
-    for block in _blocks(page, "python"):
-        exec(compile("\n" * block.line + block.body, str(page), "exec", dont_inherit=True), names)
+    for block in _run(page):
         printed = capsys.readouterr().out
         if block.output is not None:
             assert printed == block.output, f"{page.name}, line {block.line}"
+    if any(tmp_path.iterdir()):  # again, with the page's files there already
+        assert list(_run(page)) == _blocks(page, "python")
+
+
+def _run(page: Path) -> Iterator[Block]:
+    """Each block of Python once it has run, after those before it."""
+    names: dict[str, Any] = {"__name__": "page"}
+    for block in _blocks(page, "python"):
+        exec(compile("\n" * block.line + block.body, str(page), "exec", dont_inherit=True), names)
+        yield block
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "console")], ids=lambda page: page.name)

@@ -11,9 +11,9 @@ import dspy
 
 from benchmarks.compiling.compilers import silence
 from benchmarks.compiling.messages import Message, model
-from benchmarks.scripted import cell
 from rlm_module import RLM, capture_runs
 from tests.fake_interpreter import FakeInterpreter
+from tests.scripted import turn as cell
 
 TURNS = (10, 30, 100)
 _PRINTED, _SUB_CALL = "line of what a cell prints " * 20, "What do the notes say?"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks.compiling.advice import Case, Piece, Place, World, filler
 from benchmarks.compiling.messages import Message, text_of
-from benchmarks.scripted import cell
+from tests.scripted import turn as cell
 
 TURNS = 5
 _SUB_CALLS, _LINES, _WORDS = 3, 8, 7

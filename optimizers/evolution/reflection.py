@@ -9,7 +9,7 @@ from typing import Any
 import dspy
 
 from rlm_module import Budget, LimitReached, Spent, spending
-from rlm_module.errors import InputError, describe
+from rlm_module.errors import InputError, in_a_line
 from rlm_module.optimizers.evolution.evaluations import Reflections
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
 from rlm_module.optimizers.trajectories.layout import encodable, ends
@@ -72,10 +72,10 @@ class ReflectionModel:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        told = describe(error)
+        told = ends(in_a_line(error), _ERROR_CHARS)
         logger.warning("The reflection model failed: %s", told)
         if self._failures >= _FAILURES:
-            raise Exhausted(f"the reflection model failed {_FAILURES} times in a row ({ends(told, _ERROR_CHARS)})")
+            raise Exhausted(f"the reflection model failed {_FAILURES} times in a row ({told})")
 
     def _call(self, request: str, spent: Spent) -> str:
         # The same request asked again is meant to be answered anew, not from the LM's cache.

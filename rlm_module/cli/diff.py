@@ -84,5 +84,21 @@ def _texts(state: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             elif isinstance(value, str):
                 found[f"{name}{BULLET}{key}"] = value
             elif value and key == "demos":
-                found[f"{name}{BULLET}demos"] = json.dumps(value, ensure_ascii=False, indent=1)
+                found[f"{name}{BULLET}demos"] = "\n".join(_outline("demos", value))
     return found
+
+
+def _outline(name: str, value: Any, margin: str = "") -> Iterator[str]:
+    """A value of JSON for people: what it holds below its name, and texts line by line."""
+    if isinstance(value, Mapping):
+        yield f"{margin}{name}"
+        for key, item in value.items():
+            yield from _outline(str(key), item, f"{margin}  ")
+    elif isinstance(value, list) and any(isinstance(item, (Mapping, list)) for item in value):
+        for number, item in enumerate(value, 1):
+            yield from _outline(f"{name.removesuffix('s')} {number}", item, margin)
+    elif isinstance(value, str) and "\n" in value:
+        yield f"{margin}{name}:"
+        yield from (f"{margin}  {line}" for line in value.split("\n"))
+    else:
+        yield f"{margin}{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"

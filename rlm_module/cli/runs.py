@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rlm_module.cli.asked import asked, fitted
 from rlm_module.cli.exits import reported_failures, sentence
 from rlm_module.cli.recorded import journal_option, note, one_line, say
 from rlm_module.errors import InputError
@@ -33,8 +34,9 @@ class _Recorded:
 def runs(journal: Path, as_json: bool) -> None:
     """List recorded runs, the newest first.
 
-    Turns are those of the root; calls, tokens and cost those of the whole tree. A run that cannot be read is told of
-    on standard error and left out. Exit status: 0, or 2 if the folder cannot be listed.
+    Below each stands what it was asked. Turns are those of the root; calls, tokens and cost those of the whole tree. A
+    run that cannot be read is told of on standard error and left out. Exit status: 0, or 2 if the folder cannot be
+    listed.
     """
     with reported_failures():
         found = _read(run_folders(journal))
@@ -45,8 +47,13 @@ def runs(journal: Path, as_json: bool) -> None:
         if not found:
             note(f"No runs are recorded in {journal}; --journal names another folder.")
             return
-        for line in _table([_HEADS, *_rows(found)]):
+        head, *lines = _table([_HEADS, *_rows(found)])
+        say(head)
+        margin = " " * (_id_width([run.folder.name for run in found]) + 2)
+        for run, line in zip(found, lines, strict=True):
             say(line)
+            if parts := asked(run.folder, run.tree.root.started):
+                say(fitted(parts, margin))
 
 
 def _read(folders: Sequence[Path]) -> list[_Recorded]:
@@ -66,6 +73,7 @@ def _facts(run: _Recorded) -> dict[str, Any]:
         "folder": str(run.folder),
         "started_at": root.started.at,
         "task": root.started.task,
+        "asked": asked(run.folder, root.started),
         "termination_reason": root.reason,
         "seconds": root.seconds,
         "turns": len(root.turns),

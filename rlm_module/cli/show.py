@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rlm_module.cli.asked import asked, fitted
 from rlm_module.cli.display import BULLET, REASONING_WIDTH, first_line, printable, spent
 from rlm_module.cli.exits import reported_failures
 from rlm_module.cli.recorded import journal_option, one_line, say
@@ -24,13 +25,17 @@ _ANSWER_WIDTH = 200
 def show(run: str, journal: Path, full: bool) -> None:
     """Show a run as a tree.
 
-    RUN is the beginning of a run's id, as `rlm runs` lists them, or the folder of a run. Each node tells its time, and
+    RUN is the beginning of a run's id, as `rlm runs` lists them, or the folder of a run. First comes what it was asked
+    (with --full, not cut to the width of the terminal), then the tree. Each node tells its time, and
     the tokens and cost of itself and all below it; then come its turns, its calls by function, and its child RLMs.
     Exit status: 0, or 2 if there is no such run or it cannot be read.
     """
     with reported_failures():
-        tree = build_tree(read_run(find_run(run, [journal])))
-        for line in drawn(tree, full=full):
+        folder = find_run(run, [journal])
+        tree = build_tree(read_run(folder))
+        head, *lines = drawn(tree, full=full)
+        parts = asked(folder, tree.root.started)
+        for line in (head, *(parts if full else [fitted(parts)] if parts else []), *lines):
             say(printable(line))
 
 

@@ -94,10 +94,10 @@ def normalize_tools(tools: Iterable[Callable[..., Any] | dspy.Tool] | None) -> d
     """The tools by name.
 
     Raises:
-        TypeError: If they come as a dict, or one of them cannot be called.
+        TypeError: If they come as a dict or are a single one, or one of them cannot be called.
         ValueError: If two have the same name.
     """
-    if isinstance(tools, Mapping):
+    if callable(tools) or isinstance(tools, (Mapping, str)):
         raise TypeError("tools must be a list, as in tools=[lookup]; for another name use dspy.Tool(lookup, name=...).")
     found: dict[str, dspy.Tool] = {}
     for given in tools or ():

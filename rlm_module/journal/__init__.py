@@ -9,6 +9,7 @@ from rlm_module.journal.reading import find_run as find_run
 from rlm_module.journal.reading import load_input as load_input
 from rlm_module.journal.reading import read_run as read_run
 from rlm_module.journal.reading import run_folders as run_folders
+from rlm_module.journal.reading import short_inputs as short_inputs
 from rlm_module.journal.record import Journal as Journal
 from rlm_module.journal.record import Listener as Listener
 from rlm_module.journal.record import Store as Store

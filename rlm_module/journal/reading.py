@@ -7,11 +7,12 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rlm_module.errors import InputError
-from rlm_module.events import AnyEvent
+from rlm_module.events import AnyEvent, RunStarted
 from rlm_module.journal.folder import EVENTS, INPUTS
 from rlm_module.journal.lines import BrokenLine, TornLine, from_line
 from rlm_module.sandbox.codec import CodecError, decode
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SHOWN_MATCHES = 5
+_SHORT_BYTES = 1_000
 
 
 def read_run(path: str | os.PathLike[str]) -> tuple[AnyEvent, ...]:
@@ -66,6 +68,16 @@ def load_input(folder: str | os.PathLike[str], digest: str) -> Any:
         return decode(data)
     except CodecError as error:
         raise InputError(f"{path} cannot be read ({error}); pass the input again.") from error
+
+
+def short_inputs(folder: str | os.PathLike[str], started: RunStarted) -> dict[str, Any]:
+    """The inputs of an RLM that take a few lines at most, by name. Those that are gone or damaged are left out, too."""
+    found: dict[str, Any] = {}
+    for name, digest in started.stored.items():
+        with suppress(OSError, InputError):
+            if _HASH.fullmatch(digest) and (Path(folder) / INPUTS / digest).stat().st_size <= _SHORT_BYTES:
+                found[name] = load_input(folder, digest)
+    return found
 
 
 def find_run(text: str, dirs: Iterable[str | os.PathLike[str]]) -> Path:

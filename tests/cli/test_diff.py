@@ -14,6 +14,8 @@ from rlm_module.cli.main import rlm
 from rlm_module.optimizers import save_compiled
 from tests.optimizers.samples import PROVENANCE
 
+_FIELDS = ("request", "reasoning", "code")
+
 
 class _Program(dspy.Module):
     def __init__(self, strategy: str, question: str = "Ask.") -> None:
@@ -42,7 +44,29 @@ def test_scores_stand_on_top_and_changed_lines_below(tmp_path: Path) -> None:
         "gepa · validation 0.75 at $0.01 a run · held out 0.5 · 150 program runs · compiled for $1.25"
     )
     assert {"-Search.", "+Search twice.", " Look.", "-Ask.", "+Ask again.", "+Exact words."} <= set(lines)
-    assert any('"code": "t"' in line for line in lines)
+    assert "+    code: t" in lines
+
+
+def test_demonstrations_are_shown_with_their_code_as_code(tmp_path: Path) -> None:
+    old, new, learned = tmp_path / "old.json", tmp_path / "new.json", _Program("Look.")
+    learned.save(old)
+    turns = [{"request": "a", "reasoning": "b", "code": 'for x in "ab":\n    print(x)'}, dict.fromkeys(_FIELDS, "c")]
+    learned.reader.generate_action.demos = [{"turns": turns}]
+    learned.asker.demos = [{"q": "ä", "search": ["x", 1]}]
+    learned.save(new)
+    first, second = _diff(old, new).stdout.split("@@ -0,0 +1,")[1:]
+    assert first.splitlines()[1:-2] == [
+        "+demo 1",
+        "+  turn 1",
+        "+    request: a",
+        "+    reasoning: b",
+        "+    code:",
+        '+      for x in "ab":',
+        "+          print(x)",
+        "+  turn 2",
+        *(f"+    {name}: c" for name in _FIELDS),
+    ]
+    assert second.splitlines()[1:] == ["+demo 1", "+  q: ä", '+  search: ["x", 1]']
 
 
 def test_two_that_learned_the_same_are_told_so(tmp_path: Path) -> None:

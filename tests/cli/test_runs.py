@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from rlm_module.cli.main import rlm
 from rlm_module.events import AnyEvent, Scored
 from rlm_module.journal import RunFolder
-from rlm_module.journal.folder import EVENTS
+from rlm_module.journal.folder import EVENTS, INPUTS
 from tests.journal.samples import acted, call, cell, finished, lm_called, small_run, started, usage
 
 
@@ -42,7 +42,7 @@ def journal(tmp_path: Path) -> Path:
 def test_runs_are_listed_newest_first_in_columns(journal: Path) -> None:
     result = _runs(journal)
     assert (result.exit_code, result.stderr) == (0, "")
-    head, second, first = result.stdout.splitlines()
+    head, second, _, first, _ = result.stdout.splitlines()
     assert head.split() == ["run", "when", "task", "ended", "turns", "calls", "tokens", "cost", "score"]
     assert second.split()[0] == "aaaaaaaa2"
     assert second.split()[3:] == ["Unfinished", "unfinished", "0", "0", "1", "unknown"]
@@ -64,6 +64,7 @@ def test_json_is_for_programs(journal: Path) -> None:
         "folder": str(journal / "aaaaaaaa11"),
         "started_at": 10.0,
         "task": "QA",
+        "asked": ["q: str"],
         "termination_reason": "submitted",
         "seconds": 8.0,
         "turns": 1,
@@ -79,7 +80,7 @@ def test_a_run_that_cannot_be_read_is_told_of_and_hides_no_other(journal: Path) 
     RunFolder.create(journal, "empty").close()
     result = _runs(journal)
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 2
+    assert len(result.stdout.splitlines()) == 3
     assert [line.split(" ")[0] for line in result.stderr.splitlines()] == ["aaaaaaaa22", "empty"]
 
 
@@ -104,11 +105,29 @@ def test_what_is_no_folder_is_bad_input(tmp_path: Path) -> None:
 
 def test_the_environment_names_the_journal(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RLM_MODULE_JOURNAL", str(journal))
-    assert len(CliRunner().invoke(rlm, ["runs"]).stdout.splitlines()) == 3
+    assert len(CliRunner().invoke(rlm, ["runs"]).stdout.splitlines()) == 5
 
 
 def test_a_record_cannot_play_with_the_terminal(tmp_path: Path) -> None:
-    _record(tmp_path, "r1", started(task="\x1b[2J\nx", at=1e300), *small_run()[1:])
+    evil = "\x1b[2J\nx"
+    begun = started(task=evil, instructions=evil, inputs={evil: evil}, stored={evil: "a\0b"}, at=1e300)
+    _record(tmp_path, "r1", begun, *small_run()[1:])
     result = _runs(tmp_path)
+    assert result.exit_code == 0
     assert "\x1b" not in result.stdout
-    assert len(result.stdout.splitlines()) == 2
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_below_each_run_stands_what_it_was_asked_cut_to_the_terminal(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(journal, "bbbbbbbb11")
+    inputs = {"log": "x" * 5_000, "query": "Which pump\nfailed first, and why?", "gone": "y", "k": 3}
+    stored = {name: folder.store_input(value) for name, value in inputs.items()}
+    folder.write(started(instructions="Be brief.", inputs=dict.fromkeys(inputs, "any"), stored=stored, at=30.0))
+    folder.close()
+    (folder.path / INPUTS / str(stored["gone"])).unlink()
+    asked = ["Be brief.", "query: Which pump failed first, and why?", "k: 3", "log: any", "gone: any"]
+    assert json.loads(_runs(journal, "--json").stdout)[0]["asked"] == asked
+    monkeypatch.setenv("COLUMNS", "60")
+    assert _runs(journal).stdout.splitlines()[2] == " " * 11 + "Be brief. · query: Which pump failed first, and …"

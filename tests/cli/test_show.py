@@ -107,7 +107,9 @@ def test_the_command_prints_the_tree(tmp_path: Path) -> None:
     _record(tmp_path, _TREE)
     result = _show(tmp_path, "r")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == list(drawn(build_tree(_TREE), full=False))
+    head, asked, *lines = result.stdout.splitlines()
+    assert [head, *lines] == list(drawn(build_tree(_TREE), full=False))
+    assert asked == "q: str"
     assert "> print(1)" in _show(tmp_path, "--full", str(tmp_path / "r1")).stdout
 
 
@@ -123,6 +125,15 @@ def test_a_record_cannot_play_with_the_terminal(tmp_path: Path, full: list[str])
     assert not {"\x1b", "\x9b", "\r"} & set(result.stdout)
 
 
+def test_what_was_asked_is_cut_to_the_terminal_unless_all_is_to_be_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    _record(tmp_path, [started(instructions="Answer as a sailor would.")])
+    assert _show(tmp_path, "r1").stdout.splitlines()[1] == "Answer as a sailor …"
+    assert _show(tmp_path, "r1", "--full").stdout.splitlines()[1:3] == ["Answer as a sailor would.", "q: str"]
+
+
 def test_a_run_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
     result = _show(tmp_path, "zzz")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -134,4 +145,4 @@ def test_a_torn_last_line_is_told_beside_the_answer(tmp_path: Path) -> None:
     _record(tmp_path, small_run())
     with (tmp_path / "r1" / "events.jsonl").open("ab") as file:
         file.write(b'{"v": 1, "ta')
-    assert _show(tmp_path, "r1").stdout.splitlines()[1].startswith("QA · submitted")
+    assert _show(tmp_path, "r1").stdout.splitlines()[2].startswith("QA · submitted")

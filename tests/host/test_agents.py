@@ -109,12 +109,14 @@ def test_turns_of_an_rlm_in_the_sandbox_are_charged_to_the_same_limit() -> None:
 
 
 def test_failures_of_sub_agents_are_typed() -> None:
-    sub = ScriptedLM([dspy.lm15.ContextLengthError("too long"), "garbage", "garbage"])
+    def answer(request: Any) -> Any:
+        return dspy.lm15.ContextLengthError("too long") if "a whole book" in said(request) else "garbage"
+
     cell = (
-        "import dspy\np = dspy.Predict('q -> n: int')\n"
-        "for _ in range(2):\n    try:\n        p(q='1')\n    except SubcallError as e:\n        print(e.kind)"
+        "import dspy\np = dspy.Predict('q -> n: int')\nfor q in ('a whole book', 'a page'):\n"
+        "    try:\n        p(q=q)\n    except SubcallError as e:\n        print(e.kind)"
     )
-    assert _outputs(RLM("q -> a"), sub, cell) == ["context_window\nunparsable"]
+    assert _outputs(RLM("q -> a"), ScriptedLM(answer), cell) == ["context_window\nunparsable"]
 
 
 def test_sub_agents_stay_out_of_the_trace_and_in_the_usage() -> None:

@@ -6,6 +6,7 @@ import dspy
 import pytest
 from dspy.signatures import make_signature
 
+from rlm_module import RLM
 from rlm_module.host.tools import HostTool, check_names, concurrent, normalize_tools, signature_text, type_text
 
 
@@ -84,9 +85,10 @@ def test_tools_are_collected_by_name() -> None:
     assert normalize_tools(None) == {}
 
 
-def test_a_dict_of_tools_is_refused() -> None:
-    with pytest.raises(TypeError, match="must be a list"):
-        normalize_tools({"lookup": lookup})  # pyright: ignore[reportArgumentType]
+@pytest.mark.parametrize("tools", [{"lookup": lookup}, lookup, dspy.Tool(lookup), "lookup"])
+def test_tools_that_are_no_list_are_refused(tools: Any) -> None:
+    with pytest.raises(TypeError, match=r"must be a list, as in tools=\[lookup\]"):
+        normalize_tools(tools)
 
 
 def test_what_cannot_be_called_is_refused() -> None:
@@ -120,7 +122,9 @@ def test_reserved_and_clashing_names_are_refused(signature: str, tools: list[str
 
 @pytest.mark.parametrize("signature", ["budget, SHOW_VARS -> usage", "q -> run", "q -> reasoning, code"])
 def test_other_names_of_ours_are_free(signature: str) -> None:
-    check_names(make_signature(signature), ["predict"])  # pyright: ignore[reportArgumentType, reportCallIssue]
+    rlm = RLM(signature, tools=[dspy.Tool(lookup, name="predict")])
+    assert rlm.tools["predict"].func is lookup
+    assert rlm.signature.equals(make_signature(signature))
 
 
 @pytest.mark.parametrize(

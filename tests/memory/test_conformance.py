@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,8 +17,11 @@ from rlm_module.memory.sqlite.user import SqliteUser
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 def test_a_promise_is_kept(check: Check, tmp_path: Path) -> None:
-    with SqliteStore(tmp_path / "memory.db") as store:
+    path = tmp_path / "memory.db"
+    with SqliteStore(path) as store:
         check(store)
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_broken_promise_is_found_and_told(tmp_path: Path) -> None:

@@ -72,14 +72,25 @@ def test_last_weekend_said_on_a_weekend_is_anybodys_guess() -> None:
     assert days_meant("last weekend", dt.date(2024, 5, 18)) is None
 
 
-@given(st.text(max_size=40), st.dates())
+_days = st.dates() | st.sampled_from([dt.date.min, dt.date.max])
+_words = st.sampled_from(["2", "31", "2024", "last", "next", "in", "since", "until", "ago", "weeks", "years", "March"])
+
+
+@given(st.text(max_size=40) | st.lists(_words, max_size=4).map(" ".join), _days)
 def test_no_text_breaks_it(phrase: str, day: dt.date) -> None:
-    days_meant(phrase, day)
+    days = days_meant(phrase, day)
+    assert days is None or (days.first or dt.date.min) <= (days.last or dt.date.max)
+    assert days is None or (days.first, days.last) != (None, None)
 
 
-@given(st.sampled_from(["999 years ago", "in 999 months", "yesterday", "last year", "next week"]), st.dates())
+@given(st.sampled_from(["999 years ago", "in 999 months", "yesterday", "last year", "next week"]), _days)
 def test_no_day_breaks_it(phrase: str, day: dt.date) -> None:
-    days_meant(phrase, day)
+    days = days_meant(phrase, day)
+    if days is None:
+        assert not 1000 <= day.year <= 9900  # what is meant lies outside of the calendar
+    else:
+        assert days.first is not None
+        assert (days.first > day) == (phrase in ("in 999 months", "next week"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,42 +37,37 @@ def test_objects_come_back_wherever_the_text_is_cut(
         assert list(items(path)) == wanted
 
 
-def test_no_more_than_one_object_is_held(tmp_path: Path) -> None:
-    path = tmp_path / "large.json"
-    with path.open("w") as file:
-        file.write("[" + ",".join(json.dumps({"text": "x" * 400_000}) for _ in range(100)) + "]")
+@contextmanager
+def _little_memory() -> Generator[None]:
+    """Fails if much is held at any time within it."""
     tracemalloc.start()
     try:
-        assert sum(1 for _ in items(path)) == 100
+        yield
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 16e6
+
+
+def test_no_more_than_one_object_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    with path.open("w") as file:
+        file.write("[" + ",".join(json.dumps({"text": "x" * 400_000}) for _ in range(100)) + "]")
+    with _little_memory():
+        assert sum(1 for _ in items(path)) == 100
 
 
 def test_what_is_broken_early_is_told_before_the_rest_is_read(tmp_path: Path) -> None:
     path = tmp_path / "broken.json"
     with path.open("w") as file:
         file.write('[{"a" 1, ' + " " * 64 + "}" + ("," + "x" * 999_999) * 40 + "]")
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match=r"Item 0 of .* is no JSON"):
-            list(items(path))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16e6
+    with _little_memory(), pytest.raises(InputError, match=r"Item 0 of .* is no JSON"):
+        list(items(path))
 
 
 def test_what_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_files, "_LONGEST_ITEM_CHARS", 1 << 20)
     path = tmp_path / "endless.json"
     path.write_text('[{"a": "' + "x" * (40 << 20) + "]")
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match=r"Item 0 of .* is no JSON"):
-            list(items(path))
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 16e6
+    with _little_memory(), pytest.raises(InputError, match=r"Item 0 of .* is no JSON"):
+        list(items(path))

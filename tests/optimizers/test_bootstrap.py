@@ -222,9 +222,10 @@ def test_ctrl_c_ends_it_with_what_was_found(threads: int, caplog: pytest.LogCapt
 
 
 def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
-    begun, may_end, before = list[int](), threading.Event(), set(threading.enumerate())
+    begun, may_end, workers = list[int](), threading.Event(), set[threading.Thread]()
 
     def work(number: int) -> int:
+        workers.add(threading.current_thread())
         begun.append(number)
         if number > 0:
             may_end.wait(60)
@@ -234,8 +235,8 @@ def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
     assert next(results) == 0
     results.close()  # pyright: ignore[reportAttributeAccessIssue]
     may_end.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(60)
+    for worker in list(workers):
+        worker.join(60)
     assert len(begun) <= 3
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import RLM, InputError
+from rlm_module import RLM, InputError, named_modules
 from rlm_module.optimizers import RLMGEPA, RLMBootstrap
 from rlm_module.optimizers.reach import require_reach
 
@@ -54,6 +54,9 @@ def test_what_would_vanish_from_the_saved_program_is_refused(value: Callable[[],
 )
 def test_what_dspy_finds_is_not(value: Callable[[], Any]) -> None:
     program = _program(value)
+    found = {name for name, _ in program.named_predictors()}
+    learning = {name.removeprefix("self.") for name, part in named_modules(program) if isinstance(part, RLM)}
     vars(program)["itself"] = program.__dict__["reader"]
     vars(program.__dict__["reader"])["_compiled"] = True
     require_reach(program)
+    assert {f"{name}.extract" for name in learning} <= found

@@ -14,7 +14,15 @@ from rlm_module.sandbox.deno import DenoSession
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_deno_session_conforms(check: Check) -> None:
-    check(DenoSession)
+    made: list[DenoSession] = []
+
+    def make() -> DenoSession:
+        made.append(DenoSession())
+        return made[-1]
+
+    check(make)
+    assert made
+    assert [session.pid for session in made] == [None] * len(made)
 
 
 class Mute:

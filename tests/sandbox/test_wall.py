@@ -126,6 +126,7 @@ def test_pitfall_36_an_attempt_to_end_or_block_the_process_ends_in_its_cell(brie
 @pytest.mark.parametrize("name", TAMPERING)
 def test_pitfall_36_tampering_with_what_the_runner_uses_harms_nobody_else(brief: Prisoner, name: str) -> None:
     brief.harm(f"await js({TAMPERING[name]!r})\nkeep(1)\n2")
+    assert brief.attempt("print(keep(1) + 1)") == "2"
 
 
 def test_the_attempts_are_many() -> None:

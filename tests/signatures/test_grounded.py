@@ -36,7 +36,8 @@ def _citation(start: int, end: int, quote: str, document: str = "d") -> Citation
 def test_a_span_that_was_cut_out_is_accepted(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
-    _citation(start, end, text[start:end]).check_against({"documents": Documents({"d": text})})
+    cut = _citation(start, end, text[start:end])
+    assert grounded({"documents": Documents({"d": text})}, cut) is cut
 
 
 @given(_TEXT, _TEXT, st.integers(-5, 70), st.integers(-5, 70))
@@ -68,8 +69,8 @@ def test_long_texts_and_quotes_are_told_in_short() -> None:
 
 def test_plain_inputs_are_sources_by_their_names() -> None:
     inputs = {"text": "abc", "more": ["x", "yz"], "named": {"n": "m"}, "n": 3}
-    for citation in (_citation(0, 1, "a", "text"), _citation(1, 2, "z", "more[1]"), _citation(0, 1, "m", "n")):
-        citation.check_against(inputs)
+    there = [_citation(0, 1, "a", "text"), _citation(1, 2, "z", "more[1]"), _citation(0, 1, "m", "n")]
+    assert grounded(inputs, [*there, _citation(0, 1, "?", "more[0]"), _citation(0, 1, "3", "n")]) == there
 
 
 def test_faults_are_found_wherever_they_stand_and_told_in_bounds() -> None:

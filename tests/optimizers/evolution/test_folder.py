@@ -92,11 +92,12 @@ def test_only_the_owner_may_read_it(whole: tuple[Path, Compilation]) -> None:
 
 
 def test_nothing_in_it_is_pickled(whole: tuple[Path, Compilation]) -> None:
-    for file in whole[0].iterdir():
-        for line in (
-            file.read_text(encoding="utf-8").splitlines() if file.suffix == ".jsonl" else [file.read_text() or "{}"]
-        ):
-            json.loads(line)
+    texts = {file.name: file.read_text(encoding="utf-8") for file in whole[0].iterdir()}
+    assert texts.pop("lock") == ""
+    values = [texts.pop("manifest.json"), texts.pop("compilation.json")]
+    values += [line for name in ("evaluations.jsonl", "reflections.jsonl") for line in texts.pop(name).splitlines()]
+    assert {type(json.loads(value)) for value in values} == {dict}
+    assert not texts
 
 
 def test_more_runs_go_on_from_the_end_of_fewer(tmp_path: Path) -> None:

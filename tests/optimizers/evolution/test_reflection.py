@@ -58,9 +58,16 @@ def test_what_the_shared_budget_refuses_ends_the_compile() -> None:
         _model(lm).ask("?")
 
 
-def test_a_model_that_fails_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert _model(ScriptedLM([RuntimeError("overloaded")])).ask("?") == ""
-    assert "overloaded" in caplog.text
+def test_a_model_that_fails_says_nothing_and_is_told_of_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(request: str) -> str:
+        raise RuntimeError("\n\noverloaded,\nwait\n\n{'retry': 5}")
+
+    model = _model(fail)
+    assert [model.ask("?"), model.ask("?")] == ["", ""]
+    with pytest.raises(Exhausted) as gone:
+        model.ask("?")
+    assert caplog.messages == ["The reflection model failed: RuntimeError: overloaded, wait"] * 3
+    assert gone.value.reason == "the reflection model failed 3 times in a row (RuntimeError: overloaded, wait)"
 
 
 def test_one_that_is_async_is_refused() -> None:

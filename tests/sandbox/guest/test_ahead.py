@@ -12,32 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.repl import PATIENCE, Repl
-
-AHEAD = 5
-SIX = AHEAD + 1  # the call that is asked for, and those started early
-
-
-class Together:
-    """Answers no call before as many wait as expected, and keeps how many did at most."""
-
-    def __init__(self) -> None:
-        self.expected = 1
-        self.most = 0
-        self._waiting: list[tuple[str, Future[str]]] = []
-
-    def expect(self, size: int) -> None:
-        self.expected, self.most = size, 0
-
-    def __call__(self, prompt: Any, model: str | None = None) -> Future[str]:
-        future: Future[str] = Future()
-        self._waiting.append((f"<{prompt}>", future))
-        self.most = max(self.most, len(self._waiting))
-        if len(self._waiting) >= self.expected:
-            for answer, waiting in self._waiting:
-                if waiting.set_running_or_notify_cancel():
-                    waiting.set_result(answer)
-            self._waiting.clear()
-        return future
+from tests.sandbox.together import AHEAD, SIX, Together
 
 
 def _refuse(prompt: Any) -> str:
@@ -46,7 +21,11 @@ def _refuse(prompt: Any) -> str:
     return f"<{prompt}>"
 
 
-together = Together()
+def _answer(prompt: Any, model: str | None = None) -> str:
+    return f"<{prompt}>"
+
+
+together = Together(_answer)
 
 
 @pytest.fixture(scope="module")

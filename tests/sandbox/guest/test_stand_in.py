@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from rlm_module.sandbox.agent_kinds import AGENT
 from tests.sandbox.repl import Repl
-
-AHEAD = 5
-SIX = AHEAD + 1  # the call that is asked for, and those started early
+from tests.sandbox.together import AHEAD, SIX, Together
 
 
-class Host:
-    """Answers no call before as many wait as expected, with each text output `<the first input>`."""
+class Host(Together):
+    """Answers with `<the first input>` in each text output, or with what was set."""
 
     def __init__(self) -> None:
-        self.expected = 1
-        self.most = 0
+        super().__init__(self._outputs)
         self.answers: dict[str, Any] = {}
-        self._waiting: list[tuple[dict[str, Any], Future[dict[str, Any]]]] = []
 
     def expect(self, size: int, **answers: Any) -> None:
-        self.expected, self.most, self.answers = size, 0, answers
+        super().expect(size)
+        self.answers = answers
 
-    def __call__(self, **asked: Any) -> Future[dict[str, Any]]:
-        future: Future[dict[str, Any]] = Future()
+    def _outputs(self, **asked: Any) -> dict[str, Any]:
         text = f"<{next(iter(asked['inputs'].values()))}>"
-        outputs = {output["name"]: text for output in asked["signature"]["outputs"]}
-        self._waiting.append((self.answers or outputs, future))
-        self.most = max(self.most, len(self._waiting))
-        if len(self._waiting) >= self.expected:
-            for answer, waiting in self._waiting:
-                if waiting.set_running_or_notify_cancel():
-                    waiting.set_result(answer)
-            self._waiting.clear()
-        return future
+        return self.answers or {output["name"]: text for output in asked["signature"]["outputs"]}
 
 
 host = Host()
