@@ -19,7 +19,8 @@ from rlm_module.memory.inquiry import Inquiry, current_inquiry
 from rlm_module.memory.reading import Reader, Reading
 
 When: TypeAlias = str | dt.datetime | dt.date
-_QUOTE_CHARS = 500
+_SAID_CHARS = 4_000
+"""How much an observation shows of a turn it rests on: all of most replies, since a turn cut short can't be cited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,8 @@ DELEGATION_TOOLS: tuple[Callable[..., Any], ...] = (ask_session, map_sessions)
 def _views(inquiry: Inquiry, found: Iterable[Observation]) -> Iterable[ObservationView]:
     for one in found:
         turns = [inquiry.memory.get_turn(turn_id) for turn_id in one.source_turn_ids]
-        inquiry.note(turn.id for turn in turns if len(turn.text) <= _QUOTE_CHARS)
-        said = tuple(turn.text[:_QUOTE_CHARS] for turn in turns)
+        inquiry.note(turn.id for turn in turns if len(turn.text) <= _SAID_CHARS)
+        said = tuple(turn.text[:_SAID_CHARS] for turn in turns)
         copied = {part.name: getattr(one, part.name) for part in fields(ObservationView) if part.name != "said"}
         yield ObservationView(**copied, said=said)
 
