@@ -126,20 +126,26 @@ def get_session(id: str) -> SessionView:
 @concurrent
 def observations(
     subject: str | None = None,
-    kind: ObservationKind | None = None,
+    kind: str | None = None,
     as_of: When | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> ObservationList:
     """What was learned from the sessions and still held at `as_of` (default: at the time of the question), as stated.
 
+    `kind` is "fact", "preference", "event", "plan", "update" or "assistant_output"; default: all of them.
     `.observations` has `kind`, `subject`, `value`, `stated_at`, `refers_start` and `refers_end` (when it happened),
     `source_turn_ids` and `said` of each: how those turns begin. A longer one can be cited once its session was read.
     What a later statement replaced is left out; `timeline` has it.
     """
     inquiry = current_inquiry()
     page = inquiry.memory.observations(
-        subject=subject, kind=kind, current=True, limit=limit, cursor=cursor, as_of=_moment(inquiry, as_of)
+        subject=subject,
+        kind=cast("ObservationKind | None", kind),  # another is refused there, in a sentence
+        current=True,
+        limit=limit,
+        cursor=cursor,
+        as_of=_moment(inquiry, as_of),
     )
     return ObservationList(tuple(_views(inquiry, page.items)), page.cursor)
 

@@ -54,12 +54,16 @@ def test_search_finds_turns_of_a_role(store: SqliteStore) -> None:
     ("cell", "told"),
     [
         ("search('Bergen', role='x')", "The role 'x' is not one of user, assistant, system, tool; take one of these."),
+        (
+            "observations(kind='x')",
+            "The kind 'x' is not one of fact, preference, event, plan, update, assistant_output; take one of these.",
+        ),
         ("date_diff('2024-01-31', '9999-12-31T23:00-05:00')", "lies beyond the year 9999 in the zone of the other"),
     ],
 )
 def test_what_is_none_of_the_names_is_told_in_a_sentence(store: SqliteStore, cell: str, told: str) -> None:
     with dspy.context(lm=Cast(cell, GIVE_UP).lm):
-        found = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
+        found = MemorySystem(store, "ann", observer=Observer())(question="What?", as_of=AS_OF)
     assert found.run is not None
     assert told in found.run.trajectory[0]["output"].strip().splitlines()[-1]
 
