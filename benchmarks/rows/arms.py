@@ -28,14 +28,13 @@ from rlm_module.memory.evaluation import (
     ExactMatch,
     GeneratedQuestion,
     ResultsFolder,
-    Verdict,
     ask,
     case_of,
     fresh_arm,
     generate,
-    is_right,
     report,
     table,
+    verdict_on,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def _settle(arm: str, error_rate: float, results: ArmResults, question: Generate
     with dspy.context(lm=simulated_lm(model.reply)):
         answer = ask(case, _maker(arm), evidence_only=arm == "oracle")
     results.answer(answer)
-    results.judge(Verdict(question_id=case.id, is_right=is_right(case, answer, ExactMatch())))
+    results.judge(verdict_on(case, answer, ExactMatch()))
 
 
 def _maker(arm: str) -> Callable[[], Any]:

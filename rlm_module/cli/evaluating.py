@@ -82,7 +82,7 @@ class Evaluation:
         folder = ResultsFolder(options.results, {"data": self.mark, **models})
         judge = self._judge()
         if not options.model:
-            note("No model is named (-m or RLM_MODEL): the offline one answers, which finds and counts, no more.")
+            note("No model is named (-m or RLM_MODEL): the offline one answers, which gets hardly anything right here.")
         reports: list[ArmReport] = []
         failed = 0
         for arm in dict.fromkeys(options.arms):

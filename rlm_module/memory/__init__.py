@@ -14,6 +14,7 @@ A store holds many users; whoever reads or writes does so through the handle of 
 - `sqlite`: the store in one file; what its parts do stands in its own docstring.
 - `system`: `MemorySystem`, the program that is asked; `tools` are what its generated code may call, `observing` is how
   it learns typed observations, and `arms` are other ways of answering, to compare it with.
+- `forgetting`: what leaves traces outside of the store, too: runs (`owned_runs`) and dspy's cache (`cached_replies`).
 - `importing`: LongMemEval, exports of OpenAI and Anthropic, JSON lines.
 - `histories`: sessions as the `ChatHistory` that signatures take, and back.
 
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING
 from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
+    from rlm_module.memory.cached_replies import clear_cache as clear_cache
     from rlm_module.memory.data import Observation as Observation
     from rlm_module.memory.data import ObservationKind as ObservationKind
     from rlm_module.memory.data import Role as Role
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from rlm_module.memory.errors import StoreError as StoreError
     from rlm_module.memory.exported import ExportedLine as ExportedLine
     from rlm_module.memory.exported import read_line as read_line
+    from rlm_module.memory.forgetting import Erased as Erased
     from rlm_module.memory.found import Forgotten as Forgotten
     from rlm_module.memory.found import Hit as Hit
     from rlm_module.memory.found import IngestReport as IngestReport
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
     from rlm_module.memory.system import MemorySystem as MemorySystem
 
 _HOMES = {
+    "Erased": "forgetting",
     "Estimate": "observing",
     "ExportedLine": "exported",
     "Forgotten": "found",
@@ -94,6 +98,7 @@ _HOMES = {
     "Turn": "data",
     "UserMemory": "store",
     "as_history": "histories",
+    "clear_cache": "cached_replies",
     "read_anthropic": "importing",
     "read_history": "histories",
     "read_json_lines": "importing",

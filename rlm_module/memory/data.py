@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo
@@ -18,6 +18,7 @@ from rlm_module.memory.times import settled
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 ObservationKind: TypeAlias = Literal["fact", "preference", "event", "plan", "update", "assistant_output"]
+OBSERVATION_KINDS: tuple[ObservationKind, ...] = get_args(ObservationKind)
 
 MAX_TURNS = 1 << 20
 """How many turns a session can have."""

@@ -62,23 +62,43 @@ class _Number:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number that a text states, and where.
+
+    Args:
+        value: The number.
+        start: Where it begins.
+        end: Where it ends.
+    """
+
+    value: float
+    start: int
+    end: int
+
+
 def figures(text: str) -> list[float]:
     """The numbers that a text states; "a", "once" and "none" are numbers where it has no others."""
     strong, weak = _read(text)
-    return strong or weak
+    return [figure.value for figure in strong] or weak
 
 
 def amounts(text: str) -> list[float]:
     """All that may be meant as a number in a text: "I won once, and three times since" has a one, too."""
     strong, weak = _read(text)
-    return strong + weak
+    return [figure.value for figure in strong] + weak
 
 
-def _read(text: str) -> tuple[list[float], list[float]]:
-    strong: list[float] = []
+def placed_figures(text: str) -> list[Figure]:
+    """The numbers that a text states in digits or as words for numbers, with their places."""
+    return _read(text)[0]
+
+
+def _read(text: str) -> tuple[list[Figure], list[float]]:
+    strong: list[Figure] = []
     weak: list[float] = []
     number: _Number | None = None
-    end = 0
+    start = end = stop = 0
     for match in _TOKEN.finditer(text.lower()):
         word = match[0]
         is_near = _JOINT.fullmatch(match.string, end, match.start()) is not None
@@ -86,17 +106,17 @@ def _read(text: str) -> tuple[list[float], list[float]]:
             end = match.end()  # two hundred and five
             continue
         if number is not None and not (is_near and _is_number(word) and number.take(word)):
-            strong.append(number.value)
+            strong.append(Figure(number.value, start, stop))
             number = None
         elif number is not None:
-            end = match.end()
+            end = stop = match.end()
             continue
         if word in _WEAK:
             weak.append(_WEAK[word])
         elif _is_number(word) and word != "and a half":
-            number, end = _Number(), match.end()
+            number, start, end, stop = _Number(), match.start(), match.end(), match.end()
             number.take(word)
-    return strong if number is None else [*strong, number.value], weak
+    return strong if number is None else [*strong, Figure(number.value, start, stop)], weak
 
 
 def _is_number(word: str) -> bool:

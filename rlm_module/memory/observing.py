@@ -17,6 +17,7 @@ import dspy
 from rlm_module import Budget, price_of, spending
 from rlm_module.errors import FatalError, InputError, LimitReached, describe
 from rlm_module.events import Usage
+from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Observation, Turn
 from rlm_module.memory.found import Pending
 from rlm_module.memory.noticing import ObserveSession, as_noticed, believed
@@ -119,7 +120,7 @@ class Observer(dspy.Module):
         super().__init__()
         if concurrency < 1 or window_chars < 1:
             raise InputError("An observer's concurrency and window_chars must be at least 1.")
-        self.observe_session: Any = dspy.Predict(ObserveSession)
+        self.observe_session: Any = MemoryPredict(ObserveSession)
         self.observe_session.lm = lm
         self.version = version
         self.concurrency = concurrency

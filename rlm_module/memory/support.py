@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import dspy
 import pydantic
 
+from rlm_module.memory.claimed import Claim
 from rlm_module.memory.data import Turn
 from rlm_module.memory.dates import Unit, date_diff
 from rlm_module.memory.inquiry import Inquiry
@@ -101,15 +102,15 @@ def later_turns(inquiry: Inquiry, question: str, answer: str, turns: Sequence[Tu
 def _counts(verdict: Any, answered: Answered) -> bool:
     things = {" ".join(item.what.casefold().split()) for item in verdict.counted}
     is_cited = all(item.turn in _texts(answered) for item in verdict.counted)
-    return is_cited and float(len(things)) in figures(answered.answer)
+    return is_cited and _claim(answered).is_of(float(len(things)))
 
 
 def _adds_up(verdict: Any, answered: Answered) -> bool:
     texts = _texts(answered)
     if not verdict.counted or any(item.amount not in amounts(texts.get(item.turn, "")) for item in verdict.counted):
         return False
-    total = sum(item.amount for item in verdict.counted)
-    return any(abs(total - figure) < 0.005 for figure in figures(answered.answer))
+    parts = [item.amount for item in verdict.counted]
+    return _claim(answered).is_of(sum(parts), parts)
 
 
 def _lasts(verdict: Any, answered: Answered) -> bool:
@@ -141,6 +142,10 @@ def _is_told(day: dt.date, answered: Answered) -> bool:
 
 def _is_near(figure: float, exact: float, unit: Unit | str) -> bool:
     return figure == exact if unit in ("days", "hours", "minutes") else abs(figure - exact) < 1
+
+
+def _claim(answered: Answered) -> Claim:
+    return Claim(answered.answer, answered.question, [turn.text for turn in answered.turns])
 
 
 def _texts(answered: Answered) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dspy
@@ -12,13 +13,15 @@ import dspy
 from rlm_module import RLM, Budget, Spent, spending
 from rlm_module.driver import adrive, drive
 from rlm_module.errors import FatalError, InputError, LimitReached, describe
-from rlm_module.memory import tools
+from rlm_module.memory import forgetting, tools
 from rlm_module.memory.answering import DELEGATION, OBSERVING, READING, MemoryQA, settled
 from rlm_module.memory.asking import MemoryPredict
 from rlm_module.memory.data import Session, Turn
+from rlm_module.memory.forgetting import Erased, Target, known_by, session_ids, texts_of
 from rlm_module.memory.found import IngestReport
 from rlm_module.memory.inquiry import Inquiry
 from rlm_module.memory.observing import Estimate, Observer, ObserverReport
+from rlm_module.memory.owned_runs import OwnedRuns
 from rlm_module.memory.prediction import MemoryPrediction, abstained, after_failure, answered
 from rlm_module.memory.reading import Reader, ReadSession, lines_of, shown, told
 from rlm_module.memory.steps import Ask, Steps
@@ -185,6 +188,38 @@ class MemorySystem(dspy.Module):
         """What the memory calls a session that the caller knows by another id."""
         return self.memory(user).session_id(caller_id)
 
+    def forget_turn(self, turn_id: str, *, user: str | None = None, purge: bool = False) -> Erased:
+        """Removes a turn, and the observations that rest on it or superseded one of these.
+
+        Args:
+            turn_id: The turn.
+            user: Whose. Default: the system's user.
+            purge: Whether nothing may be left of it on disk: its bytes go from the store's files, and with them all
+                runs of the user that the system's `journal` holds, and replies in dspy's cache that tell of the turn
+                or name a session of the user. A call that was killed can be made again, so that a turn that isn't there
+                counts as forgotten before. That takes time in proportion to all of these.
+
+        Raises:
+            InputError: If the user has no such turn, or a run of the user is under way that is to be deleted.
+            StoreBusyError: If others kept a file from being purged; the same call does the rest.
+        """
+        memory, name = self.memory(user), known_by("turn", turn_id)
+        forget = partial(memory.forget_turn, name, purge=purge)
+        target = Target(forget, lambda: [memory.get_turn(name).text], name.rpartition(".")[0])
+        return self._forget(memory, target, purge)
+
+    def forget_session(self, session_id: str, *, user: str | None = None, purge: bool = False) -> Erased:
+        """The same for a session, by the id that `session_id` tells."""
+        memory, name = self.memory(user), known_by("session", session_id)
+        forget = partial(memory.forget_session, name, purge=purge)
+        return self._forget(memory, Target(forget, lambda: texts_of(memory, [name]), name), purge)
+
+    def forget_user(self, user: str | None = None, *, purge: bool = False) -> Erased:
+        """The same for all there is of a user."""
+        memory = self.memory(user)
+        forget = partial(memory.forget_user, purge=purge)
+        return self._forget(memory, Target(forget, lambda: texts_of(memory, session_ids(memory))), purge)
+
     def forward(self, question: str, as_of: dt.datetime | None = None, user: str | None = None) -> MemoryPrediction:
         """Answers a question.
 
@@ -222,7 +257,7 @@ class MemorySystem(dspy.Module):
     def _found(self, inquiry: Inquiry, question: str, spent: Spent) -> Steps[MemoryPrediction]:
         """An answer, if one was found that follows from the turns it cites."""
         try:
-            with inquiry.open():
+            with inquiry.open(), self._runs(inquiry.memory).marked():
                 found = yield Ask(self.answer, {"question": question, "as_of": inquiry.as_of})
         except FatalError as error:
             return after_failure(error)
@@ -257,6 +292,13 @@ class MemorySystem(dspy.Module):
         if not is_supported(verdict, Answered(question=question, as_of=inquiry.as_of, answer=answer, turns=turns)):
             return abstained("unsupported", "The turns cited do not bear the answer out.", run)
         return answered(answer, turns, run)
+
+    def _forget(self, memory: UserMemory, target: Target, purge: bool) -> Erased:
+        return forgetting.purge(self.store, memory, self._runs(memory), target) if purge else Erased(target.forget())
+
+    def _runs(self, memory: UserMemory) -> OwnedRuns:
+        """The recorded runs of a user."""
+        return OwnedRuns(getattr(self.answer, "journal", None), memory.name)
 
     def _inquiry(self, as_of: dt.datetime, user: str | None) -> Inquiry:
         name = self.user if user is None else user

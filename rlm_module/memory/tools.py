@@ -19,7 +19,8 @@ from rlm_module.memory.inquiry import Inquiry, current_inquiry
 from rlm_module.memory.reading import Reader, Reading
 
 When: TypeAlias = str | dt.datetime | dt.date
-_QUOTE_CHARS = 500
+_SAID_CHARS = 4_000
+"""How much an observation shows of a turn it rests on: all of most replies, since a turn cut short can't be cited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +126,26 @@ def get_session(id: str) -> SessionView:
 @concurrent
 def observations(
     subject: str | None = None,
-    kind: ObservationKind | None = None,
+    kind: str | None = None,
     as_of: When | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> ObservationList:
     """What was learned from the sessions and still held at `as_of` (default: at the time of the question), as stated.
 
+    `kind` is "fact", "preference", "event", "plan", "update" or "assistant_output"; default: all of them.
     `.observations` has `kind`, `subject`, `value`, `stated_at`, `refers_start` and `refers_end` (when it happened),
     `source_turn_ids` and `said` of each: how those turns begin. A longer one can be cited once its session was read.
     What a later statement replaced is left out; `timeline` has it.
     """
     inquiry = current_inquiry()
     page = inquiry.memory.observations(
-        subject=subject, kind=kind, current=True, limit=limit, cursor=cursor, as_of=_moment(inquiry, as_of)
+        subject=subject,
+        kind=cast("ObservationKind | None", kind),  # another is refused there, in a sentence
+        current=True,
+        limit=limit,
+        cursor=cursor,
+        as_of=_moment(inquiry, as_of),
     )
     return ObservationList(tuple(_views(inquiry, page.items)), page.cursor)
 
@@ -186,8 +193,8 @@ DELEGATION_TOOLS: tuple[Callable[..., Any], ...] = (ask_session, map_sessions)
 def _views(inquiry: Inquiry, found: Iterable[Observation]) -> Iterable[ObservationView]:
     for one in found:
         turns = [inquiry.memory.get_turn(turn_id) for turn_id in one.source_turn_ids]
-        inquiry.note(turn.id for turn in turns if len(turn.text) <= _QUOTE_CHARS)
-        said = tuple(turn.text[:_QUOTE_CHARS] for turn in turns)
+        inquiry.note(turn.id for turn in turns if len(turn.text) <= _SAID_CHARS)
+        said = tuple(turn.text[:_SAID_CHARS] for turn in turns)
         copied = {part.name: getattr(one, part.name) for part in fields(ObservationView) if part.name != "said"}
         yield ObservationView(**copied, said=said)
 

@@ -172,7 +172,7 @@ def test_the_generated_set_can_be_asked(tmp_path: Path, models: Models) -> None:
     models.replies["offline"] = lambda _: fields(answer="None", evidence="[]")
     result = run(tmp_path, "generated", "--questions", "7", "--sessions", "25", "--arm", "bm25", "--json")
     assert result.exit_code == 0, result.stderr
-    assert "No model is named" in result.stderr
+    assert "No model is named (-m or RLM_MODEL): the offline one answers, which gets hardly anything" in result.stderr
     (arm,) = json.loads(result.stdout)["arms"]
     assert arm["micro"]["value"] == pytest.approx(1 / 7)  # the one that has no answer
     assert arm["abstention_recall"]["value"] == 1

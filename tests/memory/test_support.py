@@ -49,6 +49,8 @@ def _things(*names: str, turn: str = "s.0", **amount: float) -> list[dict[str, A
         ("Some", _things("guitar"), False),
         ("You have bought a total of 9 instruments", _things("guitar"), False),
         ("A guitar", _things("guitar"), True),
+        ("9 instruments in 2 years", _things("guitar", "drum"), False),
+        ("2 instruments in 9 years", _things("guitar", "drum"), True),
         ("twenty-five", _things(*(f"guitar {number}" for number in range(25))), True),
         ("twenty-five", _things(*(f"guitar {number}" for number in range(20))), False),
     ],
@@ -67,12 +69,14 @@ def test_a_count_is_that_of_the_things_listed(answer: str, items: Any, is_right:
             [*_things("guitar", amount=1200), *_things("violin", turn="s.1", amount=100)],
             False,
         ),  # no turn says 100
+        ("$9,000, for 1,200 strings", _things("guitar", amount=1200), False),
+        ("$1,200 + $50 = $1,250", [*_things("guitar", amount=1200), *_things("violin", turn="s.1", amount=50)], True),
         ("$1,200", _things("guitar", turn="s.7", amount=1200), False),
         ("0", [], False),
     ],
 )
 def test_a_sum_is_that_of_amounts_that_turns_state(answer: str, items: Any, is_right: bool) -> None:
-    assert _is_supported(answer, "sum", items) is is_right
+    assert _is_supported(answer, "sum", items, question="How much did I spend?") is is_right
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import dspy
 import pytest
 
 from rlm_module import RLM, InputError
-from rlm_module.memory import MemorySystem, Observer, SqliteStore, tools
+from rlm_module.memory import MemorySystem, Observer, Session, SqliteStore, tools
 from tests.memory.cast import ANN, AS_OF, Cast, chat, noticed, turns_of
 from tests.scripted import fields
 
@@ -54,12 +54,16 @@ def test_search_finds_turns_of_a_role(store: SqliteStore) -> None:
     ("cell", "told"),
     [
         ("search('Bergen', role='x')", "The role 'x' is not one of user, assistant, system, tool; take one of these."),
+        (
+            "observations(kind='x')",
+            "The kind 'x' is not one of fact, preference, event, plan, update, assistant_output; take one of these.",
+        ),
         ("date_diff('2024-01-31', '9999-12-31T23:00-05:00')", "lies beyond the year 9999 in the zone of the other"),
     ],
 )
 def test_what_is_none_of_the_names_is_told_in_a_sentence(store: SqliteStore, cell: str, told: str) -> None:
     with dspy.context(lm=Cast(cell, GIVE_UP).lm):
-        found = MemorySystem(store, "ann")(question="What?", as_of=AS_OF)
+        found = MemorySystem(store, "ann", observer=Observer())(question="What?", as_of=AS_OF)
     assert found.run is not None
     assert told in found.run.trajectory[0]["output"].strip().splitlines()[-1]
 
@@ -240,7 +244,10 @@ def test_no_session_is_lost_on_the_way(store: SqliteStore) -> None:
 
 
 def test_a_turn_counts_as_read_only_where_an_observation_shows_all_of_it(store: SqliteStore) -> None:
-    long = chat("long", "2024-05-01", ("user", f"My passport has a number. {'More on that. ' * 100}It is X77."))
+    def padded(name: str, length: int) -> Session:
+        text = f"My {name} has a number."
+        return chat(name, "2024-05-01", ("user", text + "x" * (length - len(text))))
+
     cell = (
         "one = next(one for one in observations().observations if {word!r} in one.said[0])\n"
         "SUBMIT(answer='X77', evidence=[one.source_turn_ids[0]])"
@@ -249,14 +256,13 @@ def test_a_turn_counts_as_read_only_where_an_observation_shows_all_of_it(store: 
     cast = Cast(
         cell.format(word="passport"),
         f"{read}SUBMIT(answer='X77', evidence=[one.source_turn_ids[0]])",
-        cell.format(word="Cube"),
+        cell.format(word="licence"),
         observer=lambda turns, log: noticed({"kind": "fact", "subject": "s", "value": "v", "turns": [turns[0]["id"]]}),
     )
     with dspy.context(lm=cast.lm):
         memory: Any = MemorySystem(store, "ann", observer=Observer())
-        memory.ingest([long])
-        whole = memory(question="Which number?", as_of=AS_OF)
-        short = memory(question="Which bicycle?", as_of=AS_OF)
-    assert "was read in this run" in whole.run.trajectory[0]["output"]
-    assert [len(one.run.trajectory) for one in (whole, short)] == [2, 1]
-    assert whole.answer == short.answer == "X77"
+        memory.ingest([padded("passport", 4_001), padded("licence", 4_000)])
+        cut, whole = (memory(question="Which number?", as_of=AS_OF) for _ in range(2))
+    assert "was read in this run" in cut.run.trajectory[0]["output"]
+    assert [len(one.run.trajectory) for one in (cut, whole)] == [2, 1]
+    assert cut.answer == whole.answer == "X77"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from typing import cast
 
 from rlm_module.errors import InputError
 from rlm_module.memory.conformance.claims import equal, fails, paged
+from rlm_module.memory.data import ObservationKind
 from rlm_module.memory.exported import ExportedSession
 from rlm_module.memory.found import Forgotten, IngestReport
 from rlm_module.memory.samples import START, id_of, observation, session
@@ -26,6 +28,7 @@ def check_observations_supersede_each_other(store: MemoryStore) -> None:
     equal([item.id for item in ann.observations(current=True).items], [new], "what is so now")
     equal([item.id for item in ann.observations(current=True, as_of=START).items], [old], "what was so then")
     equal([item.id for item in ann.observations(kind="update").items], [new], "those of a kind")
+    fails(lambda: ann.observations(kind=cast("ObservationKind", "rumour")), InputError, "a kind that is none")
     equal([item.id for item in paged(lambda c: ann.observations(limit=1, cursor=c))], [old, new], "the pages")
     equal(ann.observations(subject="job").items[1].supersedes, old, "what the later one supersedes")
     ann.forget_session(id_of(ann, "b"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from rlm_module.errors import InputError
 from rlm_module.memory.conformance.claims import equal, fails, paged, require, said
+from rlm_module.memory.data import Role
 from rlm_module.memory.errors import SessionChangedError, StoreError
 from rlm_module.memory.found import IngestReport, Page, SessionLine
 from rlm_module.memory.samples import START, id_of, observation, session
@@ -124,6 +125,7 @@ def check_search_ranks_by_words(store: MemoryStore) -> None:
     for hostile in ('"', "cat AND", "NEAR(cat tuna)", "text: cat*", "(", "", "the", "\0", "- cat OR NOT"):
         ann.search(hostile)
     fails(lambda: ann.search("cat", 0), InputError, "k = 0")
+    fails(lambda: ann.search("cat", role=cast("Role", "wizard")), InputError, "a role that is none")
 
 
 def check_nothing_later_is_visible(store: MemoryStore) -> None:

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from rlm_module.memory.evaluation.results import Verdict as Verdict
     from rlm_module.memory.evaluation.running import Arm as Arm
     from rlm_module.memory.evaluation.running import ask as ask
-    from rlm_module.memory.evaluation.running import is_right as is_right
     from rlm_module.memory.evaluation.running import run as run
+    from rlm_module.memory.evaluation.running import verdict_on as verdict_on
 
 _HOMES = {
     "Answer": "results",
@@ -65,11 +65,11 @@ _HOMES = {
     "case_of": "longmemeval",
     "fresh_arm": "arms",
     "generate": "generated",
-    "is_right": "running",
     "read_cases": "longmemeval",
     "report": "reporting",
     "run": "running",
     "table": "rendering",
+    "verdict_on": "running",
     "write_generated": "generated",
 }
 

@@ -30,6 +30,7 @@ def table(reports: Sequence[ArmReport]) -> str:
         ("time a question: mean, median, p95", lambda report: _spread(report.seconds, "{:.2f} s")),
         ("cost of a history: mean, median, p95", lambda report: _spread(report.ingest_cost_usd, "${:.4f}")),
         ("time of a history: mean, median, p95", lambda report: _spread(report.ingest_seconds, "{:.2f} s")),
+        ("cost of judging: mean, median, p95", lambda report: _spread(report.judge_cost_usd, "${:.4f}")),
     ]
     lines = [("", *(report.arm for report in reports))]
     lines += [(title, *(cell(report) for report in reports)) for title, cell in rows]

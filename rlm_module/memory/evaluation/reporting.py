@@ -33,6 +33,7 @@ class ArmReport:
         seconds: For each question, without taking in the history.
         ingest_cost_usd: US dollars for taking in a history.
         ingest_seconds: For that.
+        judge_cost_usd: US dollars for judging an answer, which is no cost of the arm.
     """
 
     arm: str
@@ -52,6 +53,7 @@ class ArmReport:
     seconds: Spread
     ingest_cost_usd: Spread
     ingest_seconds: Spread
+    judge_cost_usd: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ def report(arm: str, keys: Mapping[str, Key], results: ArmResults) -> ArmReport:
         seconds=spread([one.answer.seconds for one in scored]),
         ingest_cost_usd=_costs(one.answer.ingest_cost_usd for one in scored),
         ingest_seconds=spread([one.answer.ingest_seconds for one in scored]),
+        judge_cost_usd=_costs(one.verdict.cost_usd for one in scored),
     )
 
 

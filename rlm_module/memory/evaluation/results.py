@@ -65,6 +65,7 @@ class Verdict(BaseModel):
         question_id: The question.
         is_right: Whether.
         answer: The mark of the answer; empty where it is whichever there is.
+        cost_usd: US dollars for judging it, if known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -72,6 +73,7 @@ class Verdict(BaseModel):
     question_id: str
     is_right: bool
     answer: str = ""
+    cost_usd: float | None = None
 
 
 LineT = TypeVar("LineT", Answer, Verdict)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 
 from pydantic_core import to_jsonable_python
 
+from rlm_module import Budget, spending
 from rlm_module.errors import FatalError, SandboxError
 from rlm_module.memory.data import Session
 from rlm_module.memory.evaluation.cases import Case
@@ -116,8 +117,7 @@ def run(
             answer = ask(case, make_arm, evidence_only=evidence_only)
             results.answer(answer)
         if case.id not in results.verdicts:
-            right = is_right(case, answer, judge)
-            results.judge(Verdict(question_id=case.id, is_right=right, answer=answer.mark))
+            results.judge(verdict_on(case, answer, judge))
         if on_done:
             on_done(case, results.verdicts[case.id].is_right)
 
@@ -157,6 +157,14 @@ def _at_once(cases: Iterable[Case], settle: Callable[[Case], None], threads: int
         while under_way:
             note_done()
     return failures.count
+
+
+def verdict_on(case: Case, answer: Answer, judge: Judge) -> Verdict:
+    """The verdict on an answer, with what it cost."""
+    with spending(Budget()) as spent:
+        right = is_right(case, answer, judge)
+    cost = spent.usage.total.cost_usd
+    return Verdict(question_id=case.id, is_right=right, answer=answer.mark, cost_usd=cost)
 
 
 def is_right(case: Case, answer: Answer, judge: Judge) -> bool:

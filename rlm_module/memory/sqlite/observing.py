@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlm_module.errors import InputError
-from rlm_module.memory.data import Observation, ObservationKind
+from rlm_module.memory.data import OBSERVATION_KINDS, Observation, ObservationKind
 from rlm_module.memory.found import Page, Pending
 from rlm_module.memory.sqlite.forgetting import forget_observations_of
 from rlm_module.memory.sqlite.ids import opaque
@@ -143,6 +143,11 @@ class Wanted:
     kind: ObservationKind | None = None
     current: bool = False
     known: int = EVER
+
+    def __post_init__(self) -> None:
+        if self.kind is not None and self.kind not in OBSERVATION_KINDS:
+            kinds = ", ".join(OBSERVATION_KINDS)
+            raise InputError(f"The kind {str(self.kind)[:40]!r} is not one of {kinds}; take one of these.")
 
 
 def observations(

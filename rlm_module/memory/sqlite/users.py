@@ -83,7 +83,9 @@ def session_by_public_id(
     query = f"SELECT {_COLUMNS} FROM sessions WHERE user_no = ? AND public_id = ? AND started_at <= ?"
     row = connection.execute(query, (user_no, public_id, known)).fetchone()
     if row is None:
-        raise InputError(f"There is no session {public_id[:80]!r}; take an id from a list of sessions or a search.")
+        raise InputError(
+            f"There is no session {str(public_id)[:80]!r}; take an id from a list of sessions or a search."
+        )
     return SessionRow(*row)
 
 
@@ -93,7 +95,7 @@ def turn_by_public_id(connection: sqlite3.Connection, user_no: int | None, publi
     Raises:
         InputError: If there is none such, or it was not said by then.
     """
-    parts = split_turn_id(public_id)
+    parts = split_turn_id(str(public_id))
     if parts is not None and parts[1] < MAX_TURNS:  # beyond it, the number is of another session
         query = """
             SELECT turn_no FROM sessions JOIN turns ON turn_no = ?3 + (session_no << ?4)
@@ -102,4 +104,4 @@ def turn_by_public_id(connection: sqlite3.Connection, user_no: int | None, publi
         row = connection.execute(query, (user_no, *parts, TURN_SHIFT, known)).fetchone()
         if row is not None:
             return row[0]
-    raise InputError(f"There is no turn {public_id[:80]!r}; take an id from a session or a search.")
+    raise InputError(f"There is no turn {str(public_id)[:80]!r}; take an id from a session or a search.")

@@ -57,7 +57,9 @@ def figures(tmp_path: Path) -> ArmReport:
     results = ResultsFolder(tmp_path, {}).arm("tools")
     for answer in ANSWERS:
         results.answer(answer)
-        results.judge(Verdict(question_id=answer.question_id, is_right=RIGHT[answer.question_id]))
+        results.judge(
+            Verdict(question_id=answer.question_id, is_right=RIGHT[answer.question_id], cost_usd=answer.seconds / 100)
+        )
     return report("tools", KEYS, results)
 
 
@@ -90,6 +92,7 @@ def test_cost_and_time(figures: ArmReport) -> None:
     assert figures.ingest_seconds.p95 == 2
     assert figures.ingest_cost_usd.mean is None
     assert (figures.seconds.mean, figures.seconds.median, figures.seconds.p95) == (4, 3, 10)
+    assert (figures.judge_cost_usd.mean, figures.judge_cost_usd.p95) == (pytest.approx(0.04), 0.1)
 
 
 def test_the_table_has_a_column_for_each_arm(figures: ArmReport) -> None:
@@ -101,6 +104,7 @@ def test_the_table_has_a_column_for_each_arm(figures: ArmReport) -> None:
     assert shown["single-session-user"] == "–"
     assert shown["time a question: mean, median, p95"] == "4.00 s, 3.00 s, 10.00 s"
     assert shown["cost a question: mean, median, p95"] == "$4.0000, $3.0000, $10.0000"
+    assert shown["cost of judging: mean, median, p95"] == "$0.0400, $0.0300, $0.1000"
 
 
 def test_a_cost_that_is_not_known_makes_the_spread_unknown(tmp_path: Path) -> None:
@@ -109,5 +113,5 @@ def test_a_cost_that_is_not_known_makes_the_spread_unknown(tmp_path: Path) -> No
         results.answer(Answer(question_id=name, answer="x", abstained=False, cost_usd=cost))
         results.judge(Verdict(question_id=name, is_right=True))
     found = report("tools", KEYS, results)
-    assert found.cost_usd.mean is None
+    assert found.cost_usd.mean is found.judge_cost_usd.mean is None
     assert "unknown" in table([found])

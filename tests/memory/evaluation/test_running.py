@@ -15,11 +15,14 @@ import pytest
 from rlm_module.errors import FatalError, SandboxError
 from rlm_module.memory.data import Session
 from rlm_module.memory.evaluation.cases import Case, Key
-from rlm_module.memory.evaluation.judging import ExactMatch
+from rlm_module.memory.evaluation.judging import ExactMatch, ModelJudge
 from rlm_module.memory.evaluation.longmemeval import case_of
 from rlm_module.memory.evaluation.results import ArmResults, ResultsFolder
 from rlm_module.memory.evaluation.running import ask, run
+from tests import model_server
 from tests.memory.evaluation.records import record
+from tests.model_server.engines import lm as model_lm
+from tests.scripted import fields
 
 Reply = Callable[[str], dspy.Prediction]
 
@@ -169,6 +172,26 @@ def test_an_answer_whose_judge_failed_is_judged_later_and_not_asked_again(tmp_pa
     assert run(cases(2), arms, results(tmp_path), ExactMatch()) == 0
     assert len(arms.asked) == 2
     assert all(verdict.is_right for verdict in results(tmp_path).verdicts.values())
+
+
+def test_what_judging_costs_is_kept_apart_from_the_arms_cost(tmp_path: Path) -> None:
+    arms = Arms(lambda question: answered("Rex" if "0" in question else None, cost_usd=0.25))
+    with model_server.ModelServer(model_server.Always(model_server.Reply(fields(is_right="True")))) as server:
+        judge = ModelJudge(model_lm(server, model="openai/gpt-4o-mini"), "a model")
+        assert run(cases(2), arms, results(tmp_path), judge) == 0
+    kept = results(tmp_path)
+    assert [answer.cost_usd for answer in kept.answers.values()] == [0.25, 0.25]
+    assert 0 < (kept.verdicts["q0"].cost_usd or 0) < 0.001
+    assert kept.verdicts["q1"].cost_usd == 0  # nobody was asked
+    exact = ArmResults(tmp_path, "exact")
+    assert run(cases(1), Arms(lambda _: answered("Rex")), exact, ExactMatch()) == 0
+    assert exact.verdicts["q0"].cost_usd == 0
+
+
+def test_a_verdict_from_before_costs_were_kept_is_read(tmp_path: Path) -> None:
+    results(tmp_path)
+    (tmp_path / "replay.verdicts.jsonl").write_text('{"question_id": "q0", "is_right": true, "answer": ""}\n')
+    assert results(tmp_path).verdicts["q0"].cost_usd is None
 
 
 def test_abstaining_is_right_where_there_is_no_answer_only(tmp_path: Path) -> None:
