@@ -15,7 +15,7 @@ from typing import Any
 import dspy
 
 from rlm_module.driver import Ask, Steps, Wait, adrive, drive
-from rlm_module.errors import FatalError, LimitReached
+from rlm_module.errors import FatalError, LimitReached, met_shared_limit
 from rlm_module.events import RunFinished, RunStarted, TerminationReason
 from rlm_module.extraction import Extraction, Outcome
 from rlm_module.host.agents import SubAgents
@@ -312,6 +312,7 @@ class Execution:
                 outputs=outcome.outputs,
                 seconds=time.monotonic() - self._state.started,
                 usage=self._node.spending.usage,
+                met_shared_limit=outcome.met_shared_limit,
             )
         )
 
@@ -333,7 +334,7 @@ class Execution:
 
 def _failure(error: BaseException) -> Outcome:
     reason: TerminationReason = "error" if isinstance(error, Exception) else "cancelled"
-    return Outcome({}, reason, "")
+    return Outcome({}, reason, "", met_shared_limit(error))
 
 
 async def _result(awaitable: Any) -> Any:

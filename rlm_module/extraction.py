@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -42,11 +42,13 @@ class Outcome:
         outputs: The answer.
         reason: Why it ended.
         reasoning: What the model said with it.
+        met_shared_limit: Whether it ended for want of money or tokens that several runs share.
     """
 
     outputs: dict[str, Any]
     reason: TerminationReason
     reasoning: str
+    met_shared_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Extraction:
         """Ends a run that has used up what it was given."""
         if trajectory:
             logger.warning("The run ends here, since %s; the answer is drawn up from what was found.", limit)
-            return (yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory))
+            drawn = yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory)
+            return replace(drawn, met_shared_limit=limit.is_shared)
         if limit.limit in ("cost", "tokens") and not limit.is_shared:
             raise InputError(
                 "The budget is too small for one turn of the root LM; raise it, or lower its root_tokens or the LM's "
