@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlm_module import RLM
-from rlm_module.optimizers.evolution.components import Component
+from rlm_module.optimizers.evolution.components import Component, Components
 from rlm_module.optimizers.evolution.lint import faults
+from rlm_module.optimizers.evolution.rollouts import Rollout
 from rlm_module.optimizers.lineage import Dropped
 from rlm_module.optimizers.trajectories.layout import encodable, ends
 
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 _DROPPED_CHARS = 4_000
 _TASK_CHARS = 1_500
+_RECORD_CHARS = 12_000
 _ESSAY = 3_000
 _FENCE = re.compile(r"^ {0,3}(`{3,})[ \t]*([^`\n]*)$", re.MULTILINE)
 _UNCHANGED = re.compile(
@@ -101,6 +103,24 @@ class Brief:
         ]
         return "\n\n".join(part for part in told if part)
 
+    def record(self, rollout: Rollout) -> str:
+        """What the reflection model is shown of a run of the program."""
+        owner = self.component.owner
+        own = ["\n".join([record.text, *record.diagnosis.sentences()]) for record in rollout.of(owner)]
+        if owner in rollout.steps:
+            own.append(rollout.steps[owner])
+        said = [rollout.fault or "", rollout.feedback, rollout.notes.get(owner, "")]
+        feedback = "\n".join(dict.fromkeys(text for text in said if text))
+        return "\n".join(
+            [
+                f"Inputs of the program:\n{rollout.inputs}",
+                ends("\n\n".join(own), _RECORD_CHARS) if own else "It did not run.",
+                f"Outputs of the program:\n{rollout.answer}" if rollout.answer else "The program gave no outputs.",
+                f"Score: {rollout.score:g}",
+                f"Feedback: {feedback}" if feedback else "No feedback was given.",
+            ]
+        )
+
     def repair(self, proposed: str, found: Sequence[str]) -> str:
         """Asks to mend what is wrong with a proposal."""
         fence = fence_for(proposed)
@@ -121,31 +141,51 @@ _REVISED = (
 )
 
 
+def briefs(components: Components, max_chars: int) -> dict[str, Brief]:
+    """What each text of a program is for.
+
+    Args:
+        components: Its texts.
+        max_chars: The longest text that is tried.
+    """
+    found: dict[str, Brief] = {}
+    for name, part in components.parts.items():
+        rlm = None if part.kind == "predictor" else components.rlms[part.owner]
+        found[name] = Brief(part, components.task(part.owner), rlm, max_chars)
+    return found
+
+
 class Proposer:
     """Gets a better text out of a reflection model.
 
     Args:
-        ask: Sends it a request and returns its reply; empty where there is none.
+        briefs: What each text is for.
+        ask: Sends the model a request and returns its reply; empty where there is none.
         drop: Told of each text that is not tried.
     """
 
-    def __init__(self, ask: Callable[[str], str], drop: Callable[[Dropped], None]) -> None:
+    def __init__(self, briefs: Mapping[str, Brief], ask: Callable[[str], str], drop: Callable[[Dropped], None]) -> None:
+        self._briefs = briefs
         self._ask = ask
         self._drop = drop
 
-    def propose(self, brief: Brief, text: str, records: Sequence[str], *, most: int) -> str:
+    def record(self, name: str, rollout: Rollout) -> str:
+        """What the model is to be shown of a run, to better that text."""
+        return self._briefs[name].record(rollout)
+
+    def propose(self, name: str, text: str, records: Sequence[str], *, most: int) -> str:
         """A better text, or the one given where the records call for no change or no reply can be tried.
 
         As a program run costs far more than a reply, the model is asked again over the same records, with its own new
         text, until that no longer changes.
 
         Args:
-            brief: What the text is for.
-            text: The current one.
+            name: The component.
+            text: Its current text.
             records: Of runs with it.
             most: Replies to ask for, without repairs.
         """
-        current = text
+        brief, current = self._briefs[name], text
         for number in range(most):
             revised = self._revise(brief, current, brief.request(current, records, is_revised=number > 0))
             if revised is None or same(revised, current):
