@@ -12,13 +12,14 @@ from gepa.api import optimize
 
 from rlm_module.optimizers.evolution.adapter import RLMAdapter
 from rlm_module.optimizers.evolution.blame import Blame
+from rlm_module.optimizers.evolution.briefs import briefs
 from rlm_module.optimizers.evolution.cases import Case
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
 from rlm_module.optimizers.evolution.options import Mark, Options, enough_runs
 from rlm_module.optimizers.evolution.pool import Pool
 from rlm_module.optimizers.evolution.progress import Progress
-from rlm_module.optimizers.evolution.proposing import Proposer, briefs
+from rlm_module.optimizers.evolution.proposing import Proposer
 from rlm_module.optimizers.evolution.pruning import Pruner
 from rlm_module.optimizers.evolution.reflection import ReflectionModel
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts

@@ -9,12 +9,13 @@ from typing import Any
 import dspy
 
 from rlm_module.optimizers.evolution.blame import Blame
+from rlm_module.optimizers.evolution.briefs import briefs
 from rlm_module.optimizers.evolution.cases import Case, cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
 from rlm_module.optimizers.evolution.options import Mark
 from rlm_module.optimizers.evolution.pool import Step
-from rlm_module.optimizers.evolution.proposing import Proposer, briefs
+from rlm_module.optimizers.evolution.proposing import Proposer
 from rlm_module.optimizers.evolution.pruning import Pruner
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.search import Search
