@@ -12,8 +12,8 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, Budget, LimitReached, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, first_paragraph
+from rlm_module import RLM, Budget, Spent, capture_runs, named_modules, spending
+from rlm_module.errors import InputError, first_paragraph, met_shared_limit
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
 from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import checked_examples, each_done
@@ -233,19 +233,13 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
         raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
     except Exception as error:
         told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
-        return _Solved(number, error=told, is_broke=_is_broke(error))
+        return _Solved(number, error=told, is_broke=met_shared_limit(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:
         return _Solved(number, fault=judged.fault)
     demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
     found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
     return _Solved(number, judged.score, trajectories=found)
-
-
-def _is_broke(error: BaseException | None) -> bool:
-    while error is not None and not (isinstance(error, LimitReached) and error.is_shared):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 @dataclass(slots=True)

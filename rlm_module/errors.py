@@ -5,6 +5,7 @@ A limit is not an exception: a run that meets one still returns a Prediction, wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NoReturn
 
 Limit = Literal["cost", "tokens", "seconds", "calls"]
@@ -66,6 +67,20 @@ class LimitReached(RLMError):
         super().__init__(f"the {whose}'s money is used up" if limit == "cost" else f"the {whose}'s {limit} are used up")
         self.limit: Limit = limit
         self.is_shared = is_shared
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it came of, what was being handled when it was raised included."""
+    if error is not None:
+        yield error
+        yield from causes(error.__cause__)
+        if error.__context__ is not error.__cause__:
+            yield from causes(error.__context__)
+
+
+def met_shared_limit(error: BaseException) -> bool:
+    """Whether a limit that several runs share stands behind an error."""
+    return any(isinstance(cause, LimitReached) and cause.is_shared for cause in causes(error))
 
 
 class SandboxError(FatalError):

@@ -274,13 +274,22 @@ class Scored(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The RLM ended; `usage` is that of it and of all below it."""
+    """The RLM ended.
+
+    Args:
+        reason: Why.
+        outputs: The answer; empty where there is none.
+        seconds: Wall time.
+        usage: That of it and of all below it.
+        met_shared_limit: Whether it ended for want of money or tokens that several runs share.
+    """
 
     tag: ClassVar[str] = "run_finished"
     reason: TerminationReason
     outputs: Mapping[str, Any]
     seconds: float
     usage: Usage
+    met_shared_limit: bool = False
 
 
 AnyEvent: TypeAlias = (

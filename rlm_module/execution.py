@@ -250,6 +250,7 @@ class Execution:
                 outputs=outcome.outputs,
                 seconds=time.monotonic() - self._began,
                 usage=self._node.spending.usage,
+                met_shared_limit=outcome.met_shared_limit,
             )
         )
 

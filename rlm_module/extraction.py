@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
 
-from rlm_module.errors import FatalError, InputError, Limit, LimitReached
+from rlm_module.errors import FatalError, InputError, Limit, LimitReached, met_shared_limit
 from rlm_module.events import Extracted, TerminationReason
 from rlm_module.lms.ledger import Need
 from rlm_module.lms.prices import price_of, reply_cap, reply_limit
@@ -43,16 +43,19 @@ class Outcome:
         outputs: The answer.
         reason: Why it ended.
         reasoning: What the model said with it.
+        met_shared_limit: Whether it ended for want of money or tokens that several runs share.
     """
 
     outputs: dict[str, Any]
     reason: TerminationReason
     reasoning: str = ""
+    met_shared_limit: bool = False
 
     @classmethod
     def of_failure(cls, error: BaseException) -> Outcome:
         """That of a run without an answer, by what was raised: whatever is no `Exception` has stopped it."""
-        return cls({}, "error" if isinstance(error, Exception) else "cancelled")
+        reason: TerminationReason = "error" if isinstance(error, Exception) else "cancelled"
+        return cls({}, reason, met_shared_limit=met_shared_limit(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,8 @@ class Extraction:
         """Ends a run that has used up what it was given."""
         if trajectory:
             logger.warning("The run ends here, since %s; the answer is drawn up from what was found.", limit)
-            return (yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory))
+            drawn = yield from self.draw_up(_BUDGET_REASONS[limit.limit], trajectory)
+            return replace(drawn, met_shared_limit=limit.is_shared)
         if limit.limit in ("cost", "tokens") and not limit.is_shared:
             raise InputError(
                 "The budget is too small for one turn of the root LM; raise it, or lower its root_tokens or the LM's "

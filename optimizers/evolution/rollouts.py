@@ -139,6 +139,10 @@ class Rollouts:
             raise Exhausted("money")
         return [done[case.key] for case in cases]
 
+    def score(self, texts: Mapping[str, str], case: Case) -> float:
+        """What a candidate scores on one example; raises as `run` does."""
+        return self.run(texts, [case])[0].score
+
     def _book(self, done: dict[str, Rollout], case: Case, rollout: Rollout) -> None:
         if rollout.failed != BROKE:
             done[case.key] = rollout

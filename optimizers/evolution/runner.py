@@ -9,8 +9,8 @@ from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Budget, LimitReached, RunPrediction, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, describe, first_paragraph
+from rlm_module import RLM, Budget, RunPrediction, Spent, capture_runs, named_modules, spending
+from rlm_module.errors import InputError, describe, first_paragraph, met_shared_limit
 from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.metrics import Metric
@@ -55,10 +55,10 @@ class Runner:
                 raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
             except (Exception, SystemExit, CancelledError) as error:
                 fault = f"{FAILED}{ends(describe(error), _ERROR_CHARS)}"
-                failed = BROKE if _is_broke(error) else "program"
+                failed = BROKE if met_shared_limit(error) else "program"
             trace = list(dspy.settings.trace or [])
         seconds, records = time.monotonic() - began, records_of(runs, inputs)
-        if any(_met_shared_limit(record, self._limits(program).get(record.path), spent) for record in records):
+        if any(record.diagnosis.met_shared_limit for record in records):
             failed = BROKE
         shared: dict[str, Any] = {
             "records": records,
@@ -96,10 +96,6 @@ class Runner:
             predictor.lm = spent.lm(predictor.lm)
         return copied
 
-    def _limits(self, program: dspy.Module) -> dict[str, Budget]:
-        """The own budgets of RLMs by their places, frozen ones included."""
-        return {plain(name): module.budget for name, module in named_modules(program) if isinstance(module, RLM)}
-
     def _steps(self, program: dspy.Module, trace: Sequence[Any]) -> dict[str, str]:
         """What the plain predictors were given and gave."""
         names = {id(p): name for name, p in program.named_predictors() if name in self._components.predictors}
@@ -130,26 +126,6 @@ class Runner:
         return said
 
 
-def _met_shared_limit(record: RunRecord, own: Budget | None, spent: Spent) -> bool:
-    """Whether the money or tokens that a run lacked were those of all runs: where less is left of them than of its own.
-
-    Args:
-        record: It.
-        own: The budget of its RLM; None where that is not known.
-        spent: What this run of the program is paid out of.
-    """
-    told, left = record.diagnosis, spent.left
-    if own is None:
-        return False
-    if told.reason == "budget:cost":
-        limit, used, shared = own.cost_usd, told.cost_usd, left.cost_usd
-    elif told.reason == "budget:tokens":
-        limit, used, shared = own.tokens, told.tokens, left.tokens
-    else:
-        return False
-    return limit is None or (shared is not None and shared < limit - (used or 0))
-
-
 def _with_lms(program: dspy.Module) -> list[Any]:
     """Its predictors that have an LM of their own, without those of RLMs, which pay for it by themselves."""
     rlms = [module for _, module in program.named_sub_modules(RLM)]
@@ -162,15 +138,6 @@ def _has_nothing_left(spent: Spent) -> bool:
     """Whether calls that could not be refused have used up what is shared."""
     left = spent.left
     return (left.cost_usd is not None and left.cost_usd <= 0) or (left.tokens is not None and left.tokens <= 0)
-
-
-def _is_broke(error: BaseException | None) -> bool:
-    """Whether it came of a limit of money, or of tokens, that many runs share."""
-    while error is not None:
-        if isinstance(error, LimitReached) and error.is_shared:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _outputs(prediction: Any) -> Mapping[str, Any]:

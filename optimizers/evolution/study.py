@@ -12,6 +12,7 @@ from gepa.api import optimize
 
 from rlm_module.optimizers.evolution.adapter import RLMAdapter
 from rlm_module.optimizers.evolution.blame import Blame
+from rlm_module.optimizers.evolution.briefs import briefs
 from rlm_module.optimizers.evolution.cases import Case
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
@@ -19,9 +20,11 @@ from rlm_module.optimizers.evolution.options import Mark, Options, enough_runs
 from rlm_module.optimizers.evolution.pool import Pool
 from rlm_module.optimizers.evolution.progress import Progress
 from rlm_module.optimizers.evolution.proposing import Proposer
+from rlm_module.optimizers.evolution.pruning import Pruner
 from rlm_module.optimizers.evolution.reflection import ReflectionModel
 from rlm_module.optimizers.evolution.rollouts import Rollout, Rollouts
 from rlm_module.optimizers.evolution.runner import Runner
+from rlm_module.optimizers.evolution.search import Search
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted, Stopper
 from rlm_module.optimizers.evolution.validation import Acceptance, Finals, Found, StagedValidation
 from rlm_module.optimizers.feedback import plain_metric
@@ -68,11 +71,10 @@ class Study:
         self._pool = Pool(self._rollouts, train, val, options, mark, self._stopper)
         model = ReflectionModel(options.reflection_lm, self._allowance, reflections)
         self._dropped: list[Dropped] = []
-        blame = Blame(self._components, student, model.ask, mark.reaches)
-        proposer = Proposer(model.ask, self._dropped.append)
-        self._adapter = RLMAdapter(
-            self._components, self._rollouts, self._pool, blame, proposer, options, mark, self._original, self._stopper
-        )
+        self._blame = Blame(self._components, student, model.ask, mark.reaches)
+        proposer = Proposer(briefs(self._components, options.max_text_chars), model.ask, self._dropped.append)
+        search = Search(self._rollouts, proposer, Pruner(self._rollouts, self._original), self._blame, mark)
+        self._adapter = RLMAdapter(self._rollouts, self._pool, search, mark, self._stopper)
         self._finals = Finals(self._rollouts, val, self._pool.screen, mark)
         self._found: list[Found] = []
         self._stopped = ""
@@ -125,7 +127,7 @@ class Study:
         if most is None or most >= 2 * val + 2 * self._options.minibatch_size:
             self._allowance.kept_runs = kept
         callback: Any = self  # which has those of gepa's methods that are of use
-        selector: Any = self._adapter.blame
+        selector: Any = self._blame
         try:
             optimize(
                 seed_candidate=self._original,

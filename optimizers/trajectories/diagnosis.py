@@ -37,6 +37,7 @@ class Diagnosis:
         cost_usd: Of the whole tree, in US dollars; None if a price is not known.
         tokens: Of the whole tree.
         seconds: Wall time.
+        met_shared_limit: Whether it ended for want of money or tokens that several runs share.
     """
 
     turns: int
@@ -52,6 +53,7 @@ class Diagnosis:
     cost_usd: float | None
     tokens: int
     seconds: float
+    met_shared_limit: bool = False
 
     def sentences(self) -> list[str]:
         """What went wrong or was wasted; empty for a run without fault."""
@@ -85,7 +87,8 @@ class Diagnosis:
         if self.reason == "max_iters":
             return f"The run used all of its {_count(self.turns, 'turn')} without an accepted answer."
         if self.reason in _BUDGETS:
-            return f"The run ended because {_BUDGETS[self.reason]} had run out."
+            whose = ", which it shares with other runs," if self.met_shared_limit else ""
+            return f"The run ended because {_BUDGETS[self.reason]}{whose} had run out."
         return "The run was cancelled." if self.reason == "cancelled" else "The run ended with an error."
 
 
@@ -115,6 +118,7 @@ def diagnose(events: Sequence[AnyEvent], inputs: Mapping[str, Any] | None = None
         cost_usd=usage.cost_usd,
         tokens=usage.tokens,
         seconds=_seconds(events, root),
+        met_shared_limit=root.finished is not None and root.finished.met_shared_limit,
     )
 
 

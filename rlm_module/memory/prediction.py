@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import dspy
 
 from rlm_module import Run, UsageReport
-from rlm_module.errors import FatalError, InputError, LimitReached, SandboxError
+from rlm_module.errors import FatalError, InputError, LimitReached, SandboxError, causes
 from rlm_module.memory.data import Turn
 
 AbstainReason: TypeAlias = Literal["no_evidence", "unsupported", "budget"]
@@ -70,18 +70,11 @@ def after_failure(error: FatalError) -> MemoryPrediction:
     if isinstance(error, (InputError, SandboxError)):
         raise error
     run = error.partial if isinstance(error.partial, Run) else None
-    if _is_limits(error):
+    if any(isinstance(cause, LimitReached) for cause in causes(error)):
         return abstained("budget", str(error), run)
     if run is None or not run.trajectory:
         raise error
     return abstained("no_evidence", str(error), run)
-
-
-def _is_limits(error: BaseException | None) -> bool:
-    """Whether a limit stands behind an error, be it that drawing up an answer failed after it."""
-    if error is None or isinstance(error, LimitReached):
-        return error is not None
-    return _is_limits(error.__cause__) or _is_limits(error.__context__)
 
 
 def _prediction(

@@ -84,6 +84,9 @@ def test_fields_that_are_not_known_are_ignored_and_those_with_a_default_may_lack
     found |= {"colour": "red", "depths": [1]}
     del found["settings"], found["depth"]
     assert from_line(json.dumps(found).encode()) == started()
+    old = json.loads(to_line(finished()))
+    del old["met_shared_limit"]
+    assert from_line(json.dumps(old).encode()) == finished()
 
 
 def test_a_field_without_a_default_must_be_there() -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import dspy
 import pytest
 from dspy.lm15 import Request
+from dspy.lm15 import Usage as Tokens
 
-from rlm_module import RLM, Budget, FatalError, InputError, LimitReached, spending
-from rlm_module.events import Usage
+from rlm_module import RLM, Budget, FatalError, InputError, LimitReached, capture_runs, spending
+from rlm_module.events import RunFinished, Usage
 from rlm_module.lms.ledger import Ledger, Need
 from tests.fake_interpreter import FakeInterpreter
-from tests.scripted import Reply, ScriptedLM, fields, said, turn
+from tests.scripted import Reply, ScriptedLM, fields, response, said, turn
 
 PRICES = {"scripted/model": (1_000.0, 10_000.0)}
 """A call of a `ScriptedLM` uses 10 tokens and returns 5: six cents."""
@@ -123,6 +124,27 @@ def test_a_run_that_it_cannot_pay_any_further_ends_as_by_its_own_budget(budget: 
     assert "extract" in spent.usage.by_role
 
 
+@pytest.mark.parametrize(
+    ("own", "shared", "is_told"),
+    [
+        (Budget(), Budget(tokens=60_000), True),
+        (Budget(tokens=60_000), Budget(tokens=1_000_000), False),
+        (Budget(tokens=60_000), Budget(), False),
+        (Budget(tokens=1_000_000), Budget(cost_usd=600.0, prices=PRICES), True),
+    ],
+)
+def test_a_run_says_whether_what_it_lacked_is_shared(own: Budget, shared: Budget, is_told: bool) -> None:
+    def play(request: Request) -> Reply:
+        reply = turn("print(1)") if "[[ ## code ## ]]" in str(request.system) else fields(a="drawn up")
+        return response(reply, usage=Tokens(input_tokens=2_000, output_tokens=4_000))
+
+    with dspy.context(lm=ScriptedLM(play)), spending(shared), spending(Budget()), capture_runs() as runs:
+        prediction = _rlm(budget=own)(q="1")
+    assert prediction.termination_reason.startswith("budget:")
+    (finished,) = (event for event in runs[0].events if isinstance(event, RunFinished))
+    assert finished.met_shared_limit is is_told
+
+
 def test_a_first_turn_that_it_cannot_pay_is_a_typed_error_with_the_record() -> None:
     lm = ScriptedLM(_play)
     with dspy.context(lm=lm), spending(Budget(tokens=50_000, root_tokens=30_000)) as spent:
@@ -136,6 +158,7 @@ def test_a_first_turn_that_it_cannot_pay_is_a_typed_error_with_the_record() -> N
     assert isinstance(raised.value.__cause__, LimitReached)
     assert raised.value.__cause__.is_shared
     assert raised.value.partial.usage.total.calls == 0
+    assert [event.met_shared_limit for event in raised.value.partial.events if isinstance(event, RunFinished)] == [True]
 
 
 def test_the_answer_of_one_run_is_not_paid_from_what_is_kept_for_another() -> None:

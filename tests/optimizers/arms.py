@@ -9,7 +9,7 @@ from typing import Any
 
 import dspy
 
-from rlm_module import thaw
+from rlm_module import Sandbox, thaw
 from tests.fake_interpreter import FakeInterpreter
 from tests.optimizers.shop import (
     DEMO,
@@ -184,12 +184,14 @@ class Arm:
         compile: Compiles a subject.
         other: Makes what a saved state is loaded into: the same structure, with other limits and tools.
         gathers_demos: Whether what it returns must hold demos of turns.
+        interpreter: Where what it returns is run.
     """
 
     name: str
     compile: Callable[[Subject, ShopLM], dspy.Module]
     other: Callable[[Subject], dspy.Module] = _itself
     gathers_demos: bool = False
+    interpreter: Any = Sandbox
 
 
 ARMS = (
@@ -200,7 +202,12 @@ ARMS = (
     Arm("BootstrapFewShot", _bootstrap, gathers_demos=True),
     Arm("BootstrapFewShotWithRandomSearch", _random_search, gathers_demos=True),
     Arm("BetterTogether", _better_together),
-    Arm("Ensemble", _ensemble, lambda subject: _ensembled([_itself(subject), _itself(subject)])),
+    Arm(
+        "Ensemble",
+        _ensemble,
+        lambda subject: _ensembled([_itself(subject), _itself(subject)]),
+        interpreter=FakeInterpreter,  # its members are those of two other arms, which have run in sandboxes
+    ),
     Arm("BestOfN", _best_of_n, lambda subject: _trying(dspy.BestOfN, subject, _itself(subject))),
     Arm("Refine", _refine, lambda subject: _trying(dspy.Refine, subject, _itself(subject))),
 )
@@ -208,7 +215,7 @@ ARMS = (
 
 @functools.cache
 def compiled(arm: Arm, subject: Subject) -> dspy.Module:
-    """What an optimizer returns, thawed. Its many runs are in this process; the tests' own are in sandboxes."""
+    """What an optimizer returns, thawed. Its many runs are in this process, without a sandbox."""
     lm = ShopLM()
     with dspy.context(lm=lm, interpreter_factory=FakeInterpreter):
         return thaw(arm.compile(subject, lm))

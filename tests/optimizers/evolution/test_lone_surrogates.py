@@ -10,7 +10,7 @@ import dspy
 import pytest
 
 from rlm_module.optimizers import RLMGEPA
-from rlm_module.optimizers.evolution.proposing import read_text
+from rlm_module.optimizers.evolution.replies import read_text
 from tests.scripted import ScriptedLM, fields, texts
 
 LONE = "\ud800"

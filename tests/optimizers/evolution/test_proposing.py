@@ -1,66 +1,19 @@
-"""Requests to the reflection model, and what is taken from its replies."""
+"""How often the reflection model is asked, and what becomes of texts that cannot be tried."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rlm_module import RLM
 from rlm_module.optimizers import Dropped
+from rlm_module.optimizers.evolution.briefs import Brief
 from rlm_module.optimizers.evolution.components import Component
-from rlm_module.optimizers.evolution.proposing import Brief, Proposer, fence_for, read_text
+from rlm_module.optimizers.evolution.proposing import Proposer
 
 CURRENT = "Be brief.\n- Probe first."
 BRIEF = Brief(Component("reader.strategy", "reader", "strategy"), "q -> answer", RLM("q -> answer"), 500)
-
-
-@pytest.mark.parametrize(
-    ("reply", "text"),
-    [
-        ("```\nBe long.\n```", "Be long."),
-        ("Thoughts first.\n\n```text\nBe long.\n- Twice.\n```\nDone.", "Be long.\n- Twice."),
-        (
-            "```markdown\nWrite\n```python\nprint(1)\n```\nand go on.\n```",
-            "Write\n```python\nprint(1)\n```\nand go on.",
-        ),
-        ("````\nWrite\n```\nprint(1)\n```\nand go on.\n````", "Write\n```\nprint(1)\n```\nand go on."),
-        ("It was:\n```\nBe brief, then.\n```\nNow:\n```\nBe long, then.\n```", "Be long, then."),
-        (
-            "```\nBe long, and do this as well as you can.\n```\nSuch as:\n```\nx = 1\n```",
-            "Be long, and do this as well as you can.",
-        ),
-        ("```\nBe long.", "Be long."),
-        ("Be long.\n- Twice.", "Be long.\n- Twice."),
-        ("Here is the new text:\nBe long.", "Be long."),
-        ("No change is needed.", CURRENT),
-        ("Nothing in these records calls for a change.", CURRENT),
-        ("", ""),
-        ("I'm sorry, but I can't help with that.", ""),
-        ("I think so. " * 400, ""),
-    ],
-)
-def test_the_text_is_found_in_any_reply(reply: str, text: str) -> None:
-    assert read_text(reply, CURRENT) == text
-
-
-_LINES = st.lists(
-    st.sampled_from(["Be long.", "- Item", "```", "```python", "x = 1", "", "````", "    code"]), max_size=12
-)
-
-
-@given(_LINES)
-def test_a_text_survives_the_fence_that_it_is_shown_in(lines: list[str]) -> None:
-    text = "\n".join(["First.", *lines, "Last."])
-    fence = fence_for(text)
-    assert read_text(f"Here:\n{fence}\n{text}\n{fence}\nBye.", "other") == text
-
-
-@given(st.text(max_size=300))
-def test_no_reply_is_too_odd(reply: str) -> None:
-    assert isinstance(read_text(reply, CURRENT), str)
 
 
 class _Model:
@@ -74,7 +27,8 @@ class _Model:
         return next(self._replies, "")
 
     def propose(self, *, most: int = 4) -> str:
-        return Proposer(self, self.dropped.append).propose(BRIEF, CURRENT, ["it printed foo", "it failed"], most=most)
+        proposer = Proposer({"reader.strategy": BRIEF}, self, self.dropped.append)
+        return proposer.propose("reader.strategy", CURRENT, ["it printed foo", "it failed"], most=most)
 
 
 def _fenced(text: str) -> str:
@@ -131,11 +85,3 @@ def test_what_is_no_text_is_dropped_without_another_call(reply: str, fault: str)
     assert model.propose() == CURRENT
     assert len(model.requests) == 1
     assert fault in model.dropped[0].faults[0]
-
-
-def test_the_request_is_the_same_each_time_and_says_what_is_told_elsewhere() -> None:
-    one, other = (BRIEF.request(CURRENT, ["a", "b"]) for _ in range(2))
-    assert one == other
-    assert "told to the model elsewhere" in one
-    plain = Brief(Component("answer", "answer", "predictor"), "q -> a", None, 500)
-    assert "REPL" not in plain.request("Answer.", ["a"])

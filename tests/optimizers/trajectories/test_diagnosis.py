@@ -51,6 +51,15 @@ def test_how_it_ended_is_told(reason: Any, words_: str) -> None:
     assert words_ in diagnose(run_of([Cell("x")], reason=reason)).sentences()[0]
 
 
+def test_a_limit_that_others_helped_to_reach_is_told_as_such() -> None:
+    *before, finished = run_of([Cell("x")], reason="budget:cost")
+    assert isinstance(finished, RunFinished)
+    told = diagnose([*before, replace(finished, met_shared_limit=True)])
+    assert told.met_shared_limit
+    assert told.sentences()[0] == "The run ended because its money, which it shares with other runs, had run out."
+    assert not diagnose([*before, finished]).met_shared_limit
+
+
 def test_a_run_that_was_cut_off_counts_as_an_error() -> None:
     events = tuple(event for event in run_of([Cell("x", "y")]) if not isinstance(event, RunFinished))
     assert diagnose(events).reason == "error"

@@ -166,6 +166,9 @@ def test_records_are_json_both_ways() -> None:
         Program()(q="1")
     (record,) = records_of(runs)
     assert record.path == "reader"
-    assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    kept = json.loads(json.dumps(record.to_json()))
+    assert RunRecord.from_json(kept) == record
+    del kept["diagnosis"]["met_shared_limit"]  # as in records of before it was told
+    assert RunRecord.from_json(kept) == record
     with pytest.raises(InputError, match="another version"):
         RunRecord.from_json({"path": "reader"})
