@@ -121,6 +121,8 @@ class LMCalled(Event):
         error: None where it succeeded.
         attempts: How often it was tried. What a `dspy.LM` tries again by itself counts as one.
         is_estimate: Whether the usage is an estimate, since the provider told none that can be true.
+        key: Digest of the request, by which a resumed run knows it again; empty where its reply cannot be given again.
+        answer: What the LM returned where that is more than the text of `reply`, as the text of `sandbox.codec`.
     """
 
     tag: ClassVar[str] = "lm_called"
@@ -136,6 +138,8 @@ class LMCalled(Event):
     error: str | None = None
     attempts: int = 1
     is_estimate: bool = False
+    key: str = ""
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,12 +39,14 @@ class OpenCall:
         cell: The cell that made it.
         key: Digest of its function and arguments.
         spending: What it has used of LMs.
+        is_again: Whether an earlier part of the run has begun it.
     """
 
     number: int
     cell: int
     key: str
     spending: Spending
+    is_again: bool = False
 
 
 Answer: TypeAlias = "Callable[[OpenCall, tuple[Any, ...], dict[str, Any]], Future[Any]]"
@@ -132,7 +134,7 @@ class Calls:
         if known is not None:
             return failed(known) if isinstance(known, Exception) else done(known[0])
         journal, began = self.tree.journal, time.monotonic()
-        opened = OpenCall(self.tree.next_call(), cell, key, Spending(batch.spending if batch else self.node.spending))
+        opened = self._opened(cell, function, key, batch.spending if batch else self.node.spending)
         journal.record(
             CallStarted(
                 run_id=journal.run_id,
@@ -166,6 +168,15 @@ class Calls:
             future = failed(error)
         future.add_done_callback(finished)
         return future
+
+    def _opened(self, cell: int, function: str, key: str, parent: Spending) -> OpenCall:
+        """A call that is made now, under its old number if it was cut off."""
+        recording = self.tree.recording
+        number, spending = recording.unanswered(self.node.number, cell, function, key), Spending(parent)
+        if number is None:
+            return OpenCall(self.tree.next_call(), cell, key, spending)
+        spending.recall(recording.spent(number))
+        return OpenCall(number, cell, key, spending, is_again=True)
 
     def add(
         self,
@@ -205,18 +216,23 @@ class Calls:
             instead=instead,
         )
 
-    def take_allowance(self) -> None:
-        """Takes a sub-call out of what the RLM may make.
+    def take_allowance(self, opened: OpenCall) -> None:
+        """Takes a sub-call out of what the RLM may make, unless the call has made it before the run was resumed.
 
         Raises:
             SubcallError: If there is none left.
         """
-        if not self.node.allowance.reserve():
+        has_made_it = self.tree.recording.replies.has_for(self.node.number, opened.number)
+        if not has_made_it and not self.node.allowance.reserve():
             raise _used_up(self.node)
 
-    def check_allowance(self) -> None:
-        """The same, but leaves it there."""
-        if not self.node.allowance.left:
+    def check_allowance(self, opened: OpenCall) -> None:
+        """Whether there is one left for a call that is begun now.
+
+        Raises:
+            SubcallError: If not.
+        """
+        if not opened.is_again and not self.node.allowance.left:
             raise _used_up(self.node)
 
     def in_pool(self, run: Callable[[], Any]) -> Future[Any]:

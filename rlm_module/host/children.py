@@ -92,7 +92,7 @@ class Children:
         Returns:
             A future of that; cancelling it stops the child.
         """
-        self._calls.check_allowance()
+        self._calls.check_allowance(opened)
         stop: Future[None] = Future()
         tree = self._calls.tree
         max_calls = child.options.get("max_llm_calls")
@@ -141,7 +141,7 @@ class Children:
         lm = self._models.find(model)
         if not self.is_open:
             prompt = _plain_prompt(query, context, lm)
-            self._calls.take_allowance()
+            self._calls.take_allowance(opened)
             return self._queries.ask(opened, prompt, model)
         inputs = {"query": query} if context is None else {"context": context, "query": query}
         return self.open(opened, ChildTask(_task(context), inputs, model), lambda outputs: outputs["answer"])

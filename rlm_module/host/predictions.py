@@ -85,7 +85,7 @@ class Predictions:
             SubcallError: If the inputs don't fit, there is no such LM, or no sub-call is left.
         """
         shown, lm = plain_inputs(inputs, asked.task), self._models.find(asked.model)
-        self._calls.take_allowance()
+        self._calls.take_allowance(opened)
         if is_async_only(lm):
             return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
         return self._calls.in_pool(partial(self._predict, opened, asked, shown))

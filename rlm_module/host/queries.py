@@ -59,7 +59,7 @@ class Queries:
         given = bound(_llm_query, args, kwargs)
         prompt, model = _checked(given["prompt"]), given["model"]
         self._models.find(model)
-        self._calls.take_allowance()
+        self._calls.take_allowance(opened)
         return self.ask(opened, prompt, model)
 
     def _batch(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
@@ -71,7 +71,7 @@ class Queries:
         def item(prompt: Any) -> Callable[[OpenCall], Future[Any]]:
             def run(part: OpenCall) -> Future[Any]:
                 text = _checked(prompt)
-                self._calls.take_allowance()
+                self._calls.take_allowance(part)
                 return self.ask(part, text, model)
 
             return run
