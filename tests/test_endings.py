@@ -59,6 +59,7 @@ def test_what_an_unfinished_cell_printed_goes_into_the_answer() -> None:
     assert prediction.termination_reason == "budget:seconds"
     assert "found 42" in prediction.trajectory[0]["output"]
     assert "found 42" in prediction.answer
+    assert (prediction.usage.in_flight, prediction.usage.by_role.keys()) == (1, {"root", "extract"})
 
 
 def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over() -> None:
@@ -72,7 +73,7 @@ def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over() -> No
         thread.join(30)
     assert prediction.termination_reason == "budget:seconds"
     assert "found 42" in prediction.answer
-    assert 0 < in_flight == len(sub.requests) < 8
+    assert 0 < in_flight == len(sub.requests) == prediction.usage.in_flight < 8
 
 
 def test_a_cancelled_run_makes_no_further_attempts() -> None:
