@@ -216,8 +216,11 @@ class Calls:
             instead=instead,
         )
 
-    def take_allowance(self, opened: OpenCall) -> None:
+    def take_allowance(self, opened: OpenCall) -> bool:
         """Takes a sub-call out of what the RLM may make, unless the call has made it before the run was resumed.
+
+        Returns:
+            Whether one was taken.
 
         Raises:
             SubcallError: If there is none left.
@@ -225,6 +228,7 @@ class Calls:
         has_made_it = self.tree.recording.replies.has_for(self.node.number, opened.number)
         if not has_made_it and not self.node.allowance.reserve():
             raise _used_up(self.node)
+        return not has_made_it
 
     def check_allowance(self, opened: OpenCall) -> None:
         """Whether there is one left for a call that is begun now.
@@ -235,9 +239,12 @@ class Calls:
         if not opened.is_again and not self.node.allowance.left:
             raise _used_up(self.node)
 
-    def in_pool(self, run: Callable[[], Any]) -> Future[Any]:
-        """Runs a sub-call on a thread."""
-        return self.tree.lm_calls.submit(run, self.tree.context, label="the sub-call")
+    def in_pool(self, run: Callable[[], Any], *, is_taken: bool = False) -> Future[Any]:
+        """Runs a sub-call on a thread. If it is cancelled before its turn, what was taken for it is given back."""
+        began = self.tree.lm_calls.submit(run, self.tree.context, label="the sub-call")
+        if is_taken:
+            began.add_done_callback(lambda ended: self.node.allowance.give_back() if ended.cancelled() else None)
+        return began
 
     def on_loop(self, run: Callable[[], Any]) -> Future[Any]:
         """Awaits a sub-call on the caller's loop, as many at a time as on threads."""

@@ -140,9 +140,7 @@ class Children:
             raise SubcallError("invalid", "the query must be a text that is not empty")
         lm = self._models.find(model)
         if not self.is_open:
-            prompt = _plain_prompt(query, context, lm)
-            self._calls.take_allowance(opened)
-            return self._queries.ask(opened, prompt, model)
+            return self._queries.ask(opened, _plain_prompt(query, context, lm), model)
         inputs = {"query": query} if context is None else {"context": context, "query": query}
         return self.open(opened, ChildTask(_task(context), inputs, model), lambda outputs: outputs["answer"])
 
