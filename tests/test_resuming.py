@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +18,14 @@ from dspy.lm15 import ContextLengthError, Usage
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.signatures.signature import make_signature
 
-from rlm_module import RLM, Sandbox
+from rlm_module import RLM, Budget, Sandbox
 from rlm_module.errors import FatalError, InputError
 from rlm_module.events import Acted, Diverged, LMCalled, Resumed
 from rlm_module.journal import read_run
 from rlm_module.journal.folder import EVENTS, TORN
 from rlm_module.resuming import replay_run
 from tests.cut_off import CUT, cut_after, cut_off, only_run, resume, rewrite, run_with
+from tests.fake_interpreter import FakeInterpreter
 from tests.journal.disks import Disk
 from tests.scripted import ScriptedLM, fields, response, said, texts, turn
 
@@ -186,6 +190,24 @@ def test_a_failed_call_fails_again_as_it_did(tmp_path: Path) -> None:
     assert prediction.a.startswith("context_window")
     assert prediction.a.endswith("no such thing")
     assert not [event for event in prediction.run.events if isinstance(event, Diverged)]
+
+
+def test_calls_that_ctrl_c_kept_from_being_made_are_made_when_it_goes_on(tmp_path: Path) -> None:
+    """The budget has room for one at a time, so the others wait for the first, which never ends."""
+    interrupted, go_on = [False], threading.Event()
+
+    def sub(request: Any) -> str:
+        if not interrupted[0]:
+            interrupted[0] = True
+            os.kill(os.getpid(), signal.SIGINT)
+            go_on.wait(60)
+        return f"re {said(request)}"
+
+    budget = Budget(tokens=31_000, root_tokens=10_000)
+    rlm = RLM("q -> a: list", sub_lm=ScriptedLM(sub, max_tokens=8_000), budget=budget, journal=tmp_path)
+    run_with(rlm, turn("SUBMIT(a=llm_query_batched(['a', 'b', 'c']))"))
+    go_on.set()
+    assert resume(rlm, only_run(tmp_path))[0].a == ["re a", "re b", "re c"]
 
 
 def test_a_child_that_was_cut_off_goes_on_too(tmp_path: Path) -> None:
@@ -449,3 +471,11 @@ def test_the_sum_over_the_events_of_all_parts_is_what_the_run_spent(tmp_path: Pa
     prediction, _ = resume(rlm, cut_off(rlm, "x = 1"), turn("SUBMIT(a='x')"))
     called = [event for event in prediction.run.events if isinstance(event, LMCalled)]
     assert sum(event.usage.tokens for event in called) == prediction.usage.total.tokens == 30
+
+
+def test_a_predictor_that_was_built_in_another_interpreter_is_built_again(tmp_path: Path) -> None:
+    """Code of dspy's calls these two there; the interpreter here stands for those that hold it."""
+    rlm = RLM("q -> a", sub_lm=ScriptedLM([fields(n=3)]), interpreter_factory=FakeInterpreter, journal=tmp_path)
+    folder = cut_off(rlm, "__dspy_construct__('Predict', 'q -> n: int', 'counter')")
+    prediction, _ = resume(rlm, folder, turn("SUBMIT(a=str(__dspy_call__('counter', {'q': q})['n']))"))
+    assert prediction.a == "3"

@@ -17,13 +17,14 @@ import dspy
 
 from rlm_module.errors import RecordedError, SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role
+from rlm_module.host.answers import answer_text, error_text, has_failed
 from rlm_module.host.tools import HostTool, signature_text
 from rlm_module.lms.accounts import Account
 from rlm_module.lms.books import Spending
 from rlm_module.prompting.previews import one_line
 from rlm_module.prompting.shown import without_secrets
 from rlm_module.sandbox.base import HostCall, HostFunction
-from rlm_module.sandbox.codec import CodecError, encode, encode_as_text
+from rlm_module.sandbox.codec import CodecError, encode
 from rlm_module.sandbox.host_calls import to_plain
 from rlm_module.tree import Node, Tree
 
@@ -59,7 +60,8 @@ class Function:
     Args:
         is_ahead: Whether a call may be started before the program asks for it, since it has no side effects that
             another one could see.
-        is_batch: Whether its calls are made of items, which are recorded instead of it.
+        is_remade: Whether a resumed run makes its calls again rather than answering them out of the record: a batch,
+            since its items are on record, or what builds something here.
         is_typed: Whether the sandbox describes a signature's types to it.
     """
 
@@ -68,7 +70,7 @@ class Function:
     doc: str
     answer: Answer
     is_ahead: bool = False
-    is_batch: bool = False
+    is_remade: bool = False
     is_typed: bool = False
 
     @property
@@ -106,7 +108,7 @@ class Calls:
         def run(opened: OpenCall) -> Future[Any]:
             return function.answer(opened, call.args, call.kwargs)
 
-        return self.begin(call.function, call.cell, key, run, shown=shown, is_batch=function.is_batch)
+        return self.begin(call.function, call.cell, key, run, shown=shown, is_remade=function.is_remade)
 
     def begin(
         self,
@@ -117,7 +119,7 @@ class Calls:
         *,
         shown: str = "",
         batch: OpenCall | None = None,
-        is_batch: bool = False,
+        is_remade: bool = False,
     ) -> Future[Any]:
         """Answers a call out of the record, or records it and makes it.
 
@@ -128,7 +130,7 @@ class Calls:
             run: Makes it.
             shown: Its arguments for a reader.
             batch: The call that it is an item of.
-            is_batch: Whether it has items itself.
+            is_remade: See `Function`.
         """
         known = self.tree.recording.answer(self.node.number, cell, function, key)
         if known is not None:
@@ -149,6 +151,8 @@ class Calls:
         )
 
         def finished(settled: Future[Any]) -> None:
+            # What fails once the run is ending may do so for that alone, and a resumed run is to make it again.
+            is_final = not self.tree.ledger.stopped.is_set() or not has_failed(settled)
             journal.record(
                 CallFinished(
                     run_id=journal.run_id,
@@ -156,9 +160,9 @@ class Calls:
                     call=opened.number,
                     function=function,
                     seconds=time.monotonic() - began,
-                    error=_error_text(settled),
+                    error=error_text(settled),
                     usage=opened.spending.usage,
-                    answer=None if is_batch or not journal.is_stored else _answer_text(settled),
+                    answer=answer_text(settled) if is_final and not is_remade and journal.is_stored else None,
                 )
             )
 
@@ -185,7 +189,7 @@ class Calls:
         answer: Answer,
         *,
         is_ahead: bool = False,
-        is_batch: bool = False,
+        is_remade: bool = False,
         is_typed: bool = False,
     ) -> None:
         """Offers a function to generated code; its parameters and documentation are the template's."""
@@ -193,7 +197,7 @@ class Calls:
             return
         parameters = list(inspect.signature(template, eval_str=True).parameters.values())
         signature, doc = inspect.Signature(parameters), inspect.getdoc(template) or ""
-        self._offer(Function(name, signature, doc, answer, is_ahead, is_batch, is_typed))
+        self._offer(Function(name, signature, doc, answer, is_ahead, is_remade, is_typed))
 
     def add_tool(self, tool: HostTool) -> None:
         """Offers a tool of the user's."""
@@ -341,27 +345,3 @@ def _used_up(node: Node) -> SubcallError:
     return SubcallError(
         "budget", f"all {node.allowance.limit:,} sub-calls of this run are used up; go on with code alone"
     )
-
-
-def _answer_text(settled: Future[Any]) -> str | None:
-    """What generated code gets, for the record; None where it gets nothing."""
-    if settled.cancelled():
-        return None
-    error = settled.exception()
-    if isinstance(error, Exception):
-        return encode_as_text(["error", error if isinstance(error, SubcallError) else without_secrets(describe(error))])
-    try:
-        return encode_as_text(["value", settled.result()], to_plain)
-    except Exception:  # a value of the user's may do anything when it is looked at
-        return encode_as_text(["value", str(settled.result())])
-
-
-def _error_text(settled: Future[Any]) -> str | None:
-    if settled.cancelled():
-        return "cancelled"
-    error = settled.exception()
-    if error is not None:
-        return str(error) if isinstance(error, SubcallError) else without_secrets(describe(error))
-    result = settled.result()
-    failures = [item for item in result if isinstance(item, SubcallError)] if isinstance(result, list) else []
-    return f"{len(failures)} of {len(result)} failed, first with {failures[0]}" if failures else None

@@ -79,7 +79,7 @@ class Children:
         self._run = run
         self.is_open = calls.node.depth + 1 < max_depth
         calls.add("rlm_query", _rlm_query, self._single, is_ahead=True)
-        calls.add("rlm_query_batched", _rlm_query_batched, self._batch, is_batch=True)
+        calls.add("rlm_query_batched", _rlm_query_batched, self._batch, is_remade=True)
 
     def open(self, opened: OpenCall, child: ChildTask, of: Callable[[Mapping[str, Any]], Any] = _whole) -> Future[Any]:
         """Starts a child.

@@ -68,7 +68,7 @@ class Predictions:
         # A dspy tool, so that callbacks and status messages tell of these calls as of any other.
         self._tool = dspy.Tool(self._ask, name="predict", desc="Asks a sub-LM for typed fields.")
         calls.add("predict", _predict, self._single, is_ahead=True, is_typed=True)
-        calls.add("predict_batched", _predict_batched, self._batch, is_batch=True, is_typed=True)
+        calls.add("predict_batched", _predict_batched, self._batch, is_remade=True, is_typed=True)
 
     def start(self, opened: OpenCall, asked: Asked, inputs: Any) -> Future[Any]:
         """Starts a typed sub-call.

@@ -47,7 +47,7 @@ class Queries:
         # checked before, and without types it costs next to nothing.
         self._tool = dspy.Tool(self._ask, name="llm_query", desc=_llm_query.__doc__)
         calls.add("llm_query", _llm_query, self._single, is_ahead=True)
-        calls.add("llm_query_batched", _llm_query_batched, self._batch, is_batch=True)
+        calls.add("llm_query_batched", _llm_query_batched, self._batch, is_remade=True)
 
     def ask(self, opened: OpenCall, prompt: str, model: str | None) -> Future[Any]:
         """Asks one prompt.
