@@ -17,7 +17,7 @@ import dspy
 
 from rlm_module.errors import RecordedError, SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role
-from rlm_module.host.answers import answer_text, error_text, has_failed
+from rlm_module.host.answers import answer_text, error_text, has_failed, without_keys
 from rlm_module.host.tools import HostTool, signature_text
 from rlm_module.lms.accounts import Account
 from rlm_module.lms.books import Spending
@@ -287,7 +287,7 @@ class Calls:
     def _run_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         # A sync function may still return a coroutine (a lambda around an async one); dspy then runs it here.
         with self.account(opened, "tool").scope(), dspy.context(allow_tool_async_sync_conversion=True), _blotted():
-            return tool.tool(**arguments)
+            return without_keys(tool.tool(**arguments))
 
     async def _await_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         limit = asyncio.timeout(self.tree.tool_seconds)
@@ -295,7 +295,7 @@ class Calls:
             with self.account(opened, "tool").scope():
                 async with limit:
                     with _blotted():
-                        return await tool.tool.acall(**arguments)
+                        return without_keys(await tool.tool.acall(**arguments))
         except TimeoutError:
             if not limit.expired():
                 raise
