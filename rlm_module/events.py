@@ -77,7 +77,7 @@ class RunStarted(Event):
         settings: What has to be equal for the run to be resumed: limits, names of tools and models.
         parent: The node whose call opened it; None for the root.
         call: The number of that call.
-        key: Digest of that call, by which a resumed run knows it again.
+        key: Digest of that call.
         depth: 0 for the root.
     """
 
@@ -121,6 +121,8 @@ class LMCalled(Event):
         error: None where it succeeded.
         attempts: How often it was tried. What a `dspy.LM` tries again by itself counts as one.
         is_estimate: Whether the usage is an estimate, since the provider told none that can be true.
+        key: Digest of the request, by which a resumed run knows it again; empty where its reply cannot be given again.
+        answer: What the LM returned where that is more than the text of `reply`, as the text of `sandbox.codec`.
     """
 
     tag: ClassVar[str] = "lm_called"
@@ -136,6 +138,8 @@ class LMCalled(Event):
     error: str | None = None
     attempts: int = 1
     is_estimate: bool = False
+    key: str = ""
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +212,8 @@ class CallFinished(Event):
         error: None where it succeeded; for a batch, how many items failed.
         usage: That of all LM calls made for it, a child's included.
         answer: What generated code got, as the text of `sandbox.codec`: `["value", …]` or `["error", …]`. None for a
-            batch, which is the sum of its items, and for a call that was cancelled or not used.
+            call that was cancelled, not used or kept from being made by the run's end, and for one that a resumed run
+            makes again in any case, as it does a batch, which is the sum of its items.
     """
 
     tag: ClassVar[str] = "call_finished"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from rlm_module.errors import RecordedError, SubcallError
 from rlm_module.events import (
@@ -21,8 +21,13 @@ from rlm_module.events import (
     Resumed,
     RunFinished,
     RunStarted,
+    Usage,
 )
+from rlm_module.lms.replies import Replies
 from rlm_module.sandbox.codec import decode
+
+_Equal: TypeAlias = "tuple[int, int, str, str]"
+"""What equal calls share: node, cell, function and digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class RecordedTurn:
 
 class Recording:
     """The events of a run tree, by what they answer. A call is known by its node, cell, function and digest: the nth
-    equal one gets the nth answer.
+    equal one gets the nth answer. One that has none, as it was cut off or is a batch, goes on under its number.
 
     Args:
         events: In the order in which they were recorded; none for a new run.
@@ -51,8 +56,10 @@ class Recording:
         self.lm_calls: list[LMCalled] = []
         self.seconds = 0.0
         self._turns: dict[int, dict[int, RecordedTurn]] = defaultdict(dict)
-        self._answers: dict[tuple[int, int, str, str], list[tuple[int, str]]] = defaultdict(list)
-        self._children: dict[tuple[int, str], deque[tuple[int | None, int]]] = defaultdict(deque)
+        self.replies = Replies()
+        self._answers: dict[_Equal, list[tuple[int, str]]] = defaultdict(list)
+        self._unanswered: dict[_Equal, list[int]] = defaultdict(list)
+        self._children: dict[int, int] = {}
         self._extracted: dict[int, Extracted] = {}
         self._compacted: dict[int, list[Compacted]] = defaultdict(list)
         self._started: dict[int, CallStarted] = {}
@@ -61,8 +68,13 @@ class Recording:
         for event in events:
             self._take(event)
         self.seconds += self._at - self._since
-        for answers in self._answers.values():
-            answers.sort(reverse=True)  # by the calls' numbers, the first one last, from where it is taken
+        answered = {call for answers in self._answers.values() for call, _ in answers}
+        for started in self._started.values():
+            if started.call not in answered:
+                self._unanswered[_equal(started)].append(started.call)
+        for known in (*self._answers.values(), *self._unanswered.values()):
+            known.sort(reverse=True)  # by the calls' numbers, the first one last, from where it is taken
+        self._spent = self._add_up()
 
     def began(self, node: int) -> bool:
         """Whether an RLM is on record."""
@@ -85,18 +97,23 @@ class Recording:
         answers = self._answers.get((node, cell, function, key))
         if not answers:
             return None
-        call, answer = answers.pop()
-        children = self._children.get((node, key), deque())
-        self._children[node, key] = deque(child for child in children if child[0] != call)
-        outcome, value = decode(answer.encode())
+        outcome, value = decode(answers.pop()[1].encode())
         if outcome == "value":
             return (value,)
         return value if isinstance(value, SubcallError) else RecordedError(value)
 
-    def child(self, parent: int, key: str) -> int | None:
+    def unanswered(self, node: int, cell: int, function: str, key: str) -> int | None:
+        """The number of a call that was begun and has no answer; None if there is none."""
+        calls = self._unanswered.get((node, cell, function, key))
+        return calls.pop() if calls else None
+
+    def spent(self, call: int) -> Usage:
+        """What was used for a call, for its items and for a child that it opened."""
+        return self._spent.get(call, Usage())
+
+    def child(self, call: int) -> int | None:
         """The number of a child that a call had opened."""
-        found = self._children.get((parent, key))
-        return found.popleft()[1] if found else None
+        return self._children.get(call)
 
     def extracted(self, node: int) -> Extracted | None:
         """The answer that was drawn up."""
@@ -113,6 +130,7 @@ class Recording:
             self.seconds += self._at - self._since
             self._since = event.at
         self._at = event.at
+        self.replies.learn(event)
         match event:
             case RunStarted():
                 self._open(event)
@@ -129,8 +147,7 @@ class Recording:
                 self._started[event.call] = event
                 self.last_call = max(self.last_call, event.call)
             case CallFinished() if event.answer is not None and event.call in self._started:
-                started = self._started[event.call]
-                self._answers[event.node, started.cell, event.function, started.key].append((event.call, event.answer))
+                self._answers[_equal(self._started[event.call])].append((event.call, event.answer))
             case Diverged():
                 self.forget(event.node, event.turn)
             case Compacted():
@@ -143,9 +160,21 @@ class Recording:
     def _open(self, event: RunStarted) -> None:
         self.last_node = max(self.last_node, event.node)
         self._began.add(event.node)
-        if event.parent is None:
-            return
-        # A child that was resumed itself began twice, the second time for another call.
-        known = self._children[event.parent, event.key]
-        others = (child for child in known if child[1] != event.node)
-        self._children[event.parent, event.key] = deque([*others, (event.call, event.node)])
+        if event.call is not None:
+            self._children[event.call] = event.node
+
+    def _add_up(self) -> Mapping[int, Usage]:
+        spent: dict[int, Usage] = defaultdict(Usage)
+        opened_by = {node: call for call, node in self._children.items()}
+        for made in self.lm_calls:
+            call = opened_by.get(made.node) if made.call is None else made.call
+            while call is not None:
+                spent[call] += made.usage
+                started = self._started.get(call)
+                above = None if started is None else started.batch or opened_by.get(started.node)
+                call = above if above is not None and above < call else None
+        return spent
+
+
+def _equal(started: CallStarted) -> _Equal:
+    return started.node, started.cell, started.function, started.key

@@ -128,9 +128,8 @@ class Tree:
             max_calls: Sub-calls that the child may make of those that are left.
         """
         with self._lock:
-            number = self.recording.child(parent.number, key)
-            if number is None:
-                number = next(self._nodes)
+            known = self.recording.child(call)
+            number = next(self._nodes) if known is None else known
         given = parent.allowance
         allowance = given if max_calls is None else Allowance(min(max_calls, given.left), given)
         return Node(allowance, number, parent.depth + 1, parent.number, call, key, spending, stop)
@@ -170,6 +169,7 @@ class Tree:
             spending=spending or Spending(node.spending),
             allowance=node.allowance if counts else None,
             instead=instead,
+            replies=self.recording.replies,
         )
 
     def turn_account(self, node: Node, lm: Any) -> Account:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def test_what_an_unfinished_cell_printed_goes_into_the_answer() -> None:
     assert prediction.termination_reason == "budget:seconds"
     assert "found 42" in prediction.trajectory[0]["output"]
     assert "found 42" in prediction.answer
+    assert (prediction.usage.in_flight, prediction.usage.by_role.keys()) == (1, {"root", "extract"})
 
 
 def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over() -> None:
@@ -72,7 +74,7 @@ def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over() -> No
         thread.join(30)
     assert prediction.termination_reason == "budget:seconds"
     assert "found 42" in prediction.answer
-    assert 0 < in_flight == len(sub.requests) < 8
+    assert 0 < in_flight == len(sub.requests) == prediction.usage.in_flight < 8
 
 
 def test_a_cancelled_run_makes_no_further_attempts() -> None:
@@ -126,6 +128,45 @@ def test_no_credential_of_an_lm_enters_the_sandbox_or_the_record(tmp_path: Path)
     assert "401: wrong key [secret]" in prediction.trajectory[0]["output"]
     assert _KEY not in recorded
     assert _KEY not in str(prediction.trajectory)
+
+
+@dataclass
+class _Account:
+    owner: str
+    keys: tuple[str, ...]
+    number: int
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_tool_s_result_loses_the_keys_of_lms(is_async: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUOTED_API_KEY", quoted := 'a key with "quotes"')
+    monkeypatch.setenv("NUMBER_API_KEY", number := "1234567890123456")
+    account = _Account(f"Ada ({_KEY})", (quoted, number), int(number))
+
+    def find() -> list[Any]:
+        return [account, {_KEY: b"bytes"}, _KEY]
+
+    async def afind() -> list[Any]:
+        return find()
+
+    tool = dspy.Tool(afind if is_async else find, name="find")
+    root = _root("print(find())", "SUBMIT(answer=find()[-1])")
+    root.kwargs["api_key"] = _KEY
+    prediction = _run(root, tools=[tool], journal=tmp_path)
+    recorded = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    shown = f"_Account(owner='Ada ([secret])', keys=('[secret]', '[secret]'), number={number})"
+    assert prediction.trajectory[0]["output"] == f"[{shown}, {{'[secret]': b'bytes'}}, '[secret]']"
+    assert prediction.answer == "[secret]"
+    assert _KEY.encode() not in recorded
+
+
+def test_a_tool_s_result_is_as_it_was_where_an_lm_has_no_real_key() -> None:
+    def advise() -> str:
+        return "a key is not-needed"
+
+    root = _root("print(advise())", "SUBMIT(answer='x')")
+    root.kwargs["api_key"] = "not-needed"
+    assert _run(root, tools=[advise]).trajectory[0]["output"] == "a key is not-needed"
 
 
 def test_a_run_that_is_refused_leaves_no_folder(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-from collections.abc import Callable, Iterable
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,65 +18,21 @@ from dspy.lm15 import ContextLengthError, Usage
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.signatures.signature import make_signature
 
-from rlm_module import RLM, Sandbox
+from rlm_module import RLM, Budget, Sandbox
 from rlm_module.errors import FatalError, InputError
 from rlm_module.events import Acted, Diverged, LMCalled, Resumed
-from rlm_module.journal import read_run, run_folders
+from rlm_module.journal import read_run
 from rlm_module.journal.folder import EVENTS, TORN
 from rlm_module.resuming import replay_run
+from tests.cut_off import CUT, cut_after, cut_off, only_run, resume, rewrite, run_with
+from tests.fake_interpreter import FakeInterpreter
 from tests.journal.disks import Disk
 from tests.scripted import ScriptedLM, fields, response, said, texts, turn
-
-_CUT = KeyboardInterrupt()
 
 
 class City(pydantic.BaseModel):
     name: str
     people: int
-
-
-def _run(rlm: RLM, *replies: Any, sub: Any = None, **inputs: Any) -> Any:
-    """A run whose root gives these replies; what is raised where one is an exception, is returned."""
-    if sub is not None:
-        rlm.sub_lm = sub
-    with dspy.context(lm=ScriptedLM(replies)):
-        try:
-            return rlm(**(inputs or {"q": "1"}))
-        except BaseException as error:
-            return error
-
-
-def _folder(journal: Path) -> Path:
-    (folder,) = run_folders(journal)
-    return folder
-
-
-def _cut_off(rlm: RLM, *cells: str, sub: Any = None, **inputs: Any) -> Path:
-    """The folder of a run that is cut off as its root is asked for one more turn than there are cells."""
-    assert isinstance(_run(rlm, *map(turn, cells), _CUT, sub=sub, **inputs), KeyboardInterrupt)
-    assert rlm.journal is not None
-    return _folder(rlm.journal)
-
-
-def _resume(rlm: Any, folder: Path, *replies: Any) -> tuple[Any, ScriptedLM]:
-    lm = ScriptedLM(replies)
-    with dspy.context(lm=lm):
-        return rlm.resume(folder), lm
-
-
-def _rewrite(folder: Path, change: Callable[[list[dict[str, Any]]], Iterable[dict[str, Any]]]) -> None:
-    file = folder / EVENTS
-    lines = change([json.loads(line) for line in file.read_text().splitlines()])
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _cut_after(folder: Path, is_last: Callable[[dict[str, Any]], bool]) -> None:
-    """Leaves of a record what was in it when its run was killed after a certain event."""
-
-    def kept(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return lines[: next(n for n, line in enumerate(lines, 1) if is_last(line))]
-
-    _rewrite(folder, kept)
 
 
 def _echo(prompt: str) -> list[str]:
@@ -90,8 +47,8 @@ def test_a_run_goes_on_where_it_was_cut_off_and_pays_for_nothing_twice(tmp_path:
         return _echo(prompt)
 
     rlm = RLM("q -> a", sub_lm=sub, journal=tmp_path)
-    folder = _cut_off(rlm, "import random\nx = llm_query(q) + str(random.random())\nprint(x)", "y = x * 2")
-    prediction, lm = _resume(rlm, folder, turn("SUBMIT(a=y)"))
+    folder = cut_off(rlm, "import random\nx = llm_query(q) + str(random.random())\nprint(x)", "y = x * 2")
+    prediction, lm = resume(rlm, folder, turn("SUBMIT(a=y)"))
     assert asked == ["1"]
     assert len(lm.requests) == 1
     assert prediction.a == prediction.trajectory[0]["output"] * 2
@@ -103,10 +60,10 @@ def test_a_run_goes_on_where_it_was_cut_off_and_pays_for_nothing_twice(tmp_path:
 
 def test_the_conversation_goes_on_word_for_word(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    lm = ScriptedLM([turn("print('one')"), _CUT])
+    lm = ScriptedLM([turn("print('one')"), CUT])
     with dspy.context(lm=lm), pytest.raises(KeyboardInterrupt):
         rlm(q="1")
-    _, again = _resume(rlm, _folder(tmp_path), turn("SUBMIT(a='x')"))
+    _, again = resume(rlm, only_run(tmp_path), turn("SUBMIT(a='x')"))
     assert texts(again.requests[0]) == texts(lm.requests[1])
 
 
@@ -153,8 +110,8 @@ def _play_long(rlm: RLM, last: Any, folder: Path | None = None) -> _Long:
 
 def test_a_shortened_conversation_goes_on_word_for_word_and_is_not_summed_up_again(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    before = _play_long(rlm, _CUT)
-    after = _play_long(rlm, turn("SUBMIT(a=str(v1))"), _folder(tmp_path))
+    before = _play_long(rlm, CUT)
+    after = _play_long(rlm, turn("SUBMIT(a=str(v1))"), only_run(tmp_path))
     assert before.summaries > 1
     assert after.turns == before.turns[-1:]
     assert after.summaries == 0
@@ -164,8 +121,8 @@ def test_a_shortened_conversation_goes_on_word_for_word_and_is_not_summed_up_aga
 def test_a_run_that_is_cut_off_right_after_its_summary_was_paid_does_not_ask_for_it_again(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
     whole = _play_long(rlm, turn("SUBMIT(a=str(v1))"))
-    _cut_after(_folder(tmp_path), lambda line: line["tag"] == "compacted")
-    again = _play_long(rlm, turn("SUBMIT(a=str(v1))"), _folder(tmp_path))
+    cut_after(only_run(tmp_path), lambda line: line["tag"] == "compacted")
+    again = _play_long(rlm, turn("SUBMIT(a=str(v1))"), only_run(tmp_path))
     asked = next(n for n, messages in enumerate(whole.turns) if "note 1" in str(messages))
     assert again.turns[0] == whole.turns[asked]
     assert again.summaries == whole.summaries - 1
@@ -184,9 +141,9 @@ def test_a_conversation_is_shortened_after_a_resume_where_it_would_have_been_wit
     rlm, lm = RLM("q -> a", journal=tmp_path), ScriptedLM(play, model="openai/gpt-4")
     with dspy.context(lm=lm):
         rlm(q="1")
-    folder, whole = _folder(tmp_path), [texts(request) for request in lm.requests]
+    folder, whole = only_run(tmp_path), [texts(request) for request in lm.requests]
     summaries = [n for n, request in enumerate(lm.requests) if _is_summary(request)]
-    _cut_after(folder, lambda line: line["tag"] == "cell_finished" and line["turn"] == 3)
+    cut_after(folder, lambda line: line["tag"] == "cell_finished" and line["turn"] == 3)
     lm.requests.clear()
     with dspy.context(lm=lm):
         rlm.resume(folder)
@@ -197,22 +154,22 @@ def test_a_conversation_is_shortened_after_a_resume_where_it_would_have_been_wit
 
 def test_a_run_with_a_shortened_conversation_replays_to_the_same_answer(tmp_path: Path) -> None:
     root = _play_long(RLM("q -> a", journal=tmp_path), turn("SUBMIT(a=str(v1 + v8))"))
-    replay = replay_run(_folder(tmp_path))
+    replay = replay_run(only_run(tmp_path))
     assert (replay.fault, replay.is_same, replay.outputs) == (None, True, {"a": "9"})
     assert root.summaries
 
 
 def test_resuming_can_be_awaited_and_repeated(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    folder = _cut_off(rlm, "x = 1")
-    assert isinstance(_run_resume(rlm, folder, turn("x += 1"), _CUT), KeyboardInterrupt)
+    folder = cut_off(rlm, "x = 1")
+    assert isinstance(_run_resume(rlm, folder, turn("x += 1"), CUT), KeyboardInterrupt)
     with dspy.context(lm=ScriptedLM([turn("SUBMIT(a=str(x))")])):
         assert asyncio.run(rlm.aresume(folder)).a == "2"
 
 
 def _run_resume(rlm: RLM, folder: Path, *replies: Any) -> Any:
     try:
-        return _resume(rlm, folder, *replies)
+        return resume(rlm, folder, *replies)
     except BaseException as error:
         return error
 
@@ -228,20 +185,38 @@ def test_a_failed_call_fails_again_as_it_did(tmp_path: Path) -> None:
         "try: llm_query('x')\nexcept Exception as e: kind = e.kind\ntry: tool()\nexcept Exception as e: text = str(e)"
     )
     rlm = RLM("q -> a", tools=[tool], sub_lm=sub, journal=tmp_path)
-    folder = _cut_off(rlm, cell, "print(kind, text)")
-    prediction, _ = _resume(RLM("q -> a", tools=[tool], sub_lm=_echo), folder, turn("SUBMIT(a=kind + text)"))
+    folder = cut_off(rlm, cell, "print(kind, text)")
+    prediction, _ = resume(RLM("q -> a", tools=[tool], sub_lm=_echo), folder, turn("SUBMIT(a=kind + text)"))
     assert prediction.a.startswith("context_window")
     assert prediction.a.endswith("no such thing")
     assert not [event for event in prediction.run.events if isinstance(event, Diverged)]
 
 
+def test_calls_that_ctrl_c_kept_from_being_made_are_made_when_it_goes_on(tmp_path: Path) -> None:
+    """The budget has room for one at a time, so the others wait for the first, which never ends."""
+    interrupted, go_on = [False], threading.Event()
+
+    def sub(request: Any) -> str:
+        if not interrupted[0]:
+            interrupted[0] = True
+            os.kill(os.getpid(), signal.SIGINT)
+            go_on.wait(60)
+        return f"re {said(request)}"
+
+    budget = Budget(tokens=31_000, root_tokens=10_000)
+    rlm = RLM("q -> a: list", sub_lm=ScriptedLM(sub, max_tokens=8_000), budget=budget, journal=tmp_path)
+    run_with(rlm, turn("SUBMIT(a=llm_query_batched(['a', 'b', 'c']))"))
+    go_on.set()
+    assert resume(rlm, only_run(tmp_path))[0].a == ["re a", "re b", "re c"]
+
+
 def test_a_child_that_was_cut_off_goes_on_too(tmp_path: Path) -> None:
     cells = ("found = len(context)\nprint(found)", "SUBMIT(answer=str(found))")
     rlm = RLM("q -> a", max_depth=2, sub_lm=ScriptedLM(map(turn, cells)), journal=tmp_path)
-    whole = _run(rlm, turn("a = rlm_query('How long?', 'abc')\nSUBMIT(a=a)"))
-    _cut_after(_folder(tmp_path), lambda line: line["tag"] == "cell_finished" and line["node"] == 1)
+    whole = run_with(rlm, turn("a = rlm_query('How long?', 'abc')\nSUBMIT(a=a)"))
+    cut_after(only_run(tmp_path), lambda line: line["tag"] == "cell_finished" and line["node"] == 1)
     rlm.sub_lm = again = ScriptedLM([turn(cells[1])])
-    prediction, lm = _resume(rlm, _folder(tmp_path))
+    prediction, lm = resume(rlm, only_run(tmp_path))
     assert prediction.a == whole.a == "3"
     assert (len(lm.requests), len(again.requests)) == (0, 1)
     assert prediction.usage.by_role["child"].calls == 2
@@ -249,18 +224,18 @@ def test_a_child_that_was_cut_off_goes_on_too(tmp_path: Path) -> None:
 
 def test_an_answer_that_was_drawn_up_is_not_paid_for_again(tmp_path: Path) -> None:
     rlm = RLM("q -> a", max_iters=2, journal=tmp_path)
-    _run(rlm, turn("print(1)"), turn("print(2)"), fields(a="so"))
-    _cut_after(_folder(tmp_path), lambda line: line["tag"] == "extracted")
-    prediction, lm = _resume(rlm, _folder(tmp_path))
+    run_with(rlm, turn("print(1)"), turn("print(2)"), fields(a="so"))
+    cut_after(only_run(tmp_path), lambda line: line["tag"] == "extracted")
+    prediction, lm = resume(rlm, only_run(tmp_path))
     assert (prediction.a, prediction.termination_reason, lm.requests) == ("so", "max_iters", [])
 
 
 def test_a_torn_last_line_is_put_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    folder = _cut_off(rlm, "x = 'kept'")
+    folder = cut_off(rlm, "x = 'kept'")
     with (folder / EVENTS).open("a") as file:
         file.write('{"v": 1, "tag": "acted", "tu')
-    prediction, _ = _resume(rlm, folder, turn("SUBMIT(a=x)"))
+    prediction, _ = resume(rlm, folder, turn("SUBMIT(a=x)"))
     assert prediction.a == "kept"
     assert "was cut off" in caplog.text
     assert '"tag": "acted", "tu' in (folder / TORN).read_text()
@@ -269,19 +244,19 @@ def test_a_torn_last_line_is_put_aside(tmp_path: Path, caplog: pytest.LogCapture
 
 def test_a_newer_version_s_run_is_refused(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    folder = _cut_off(rlm, "x = 1")
-    _rewrite(folder, lambda lines: [{**line, "v": 99} for line in lines])
+    folder = cut_off(rlm, "x = 1")
+    rewrite(folder, lambda lines: [{**line, "v": 99} for line in lines])
     with pytest.raises(InputError, match="upgrade rlm-module to read it"):
-        _resume(rlm, folder)
+        resume(rlm, folder)
 
 
 def test_a_finished_run_is_refused(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    _run(rlm, turn("SUBMIT(a='x')"))
-    before = (_folder(tmp_path) / EVENTS).read_bytes()
+    run_with(rlm, turn("SUBMIT(a='x')"))
+    before = (only_run(tmp_path) / EVENTS).read_bytes()
     with pytest.raises(InputError, match=r"^The run \w+ is finished \(submitted\): `rlm show` has its answer\.$"):
-        _resume(rlm, _folder(tmp_path))
-    assert (_folder(tmp_path) / EVENTS).read_bytes() == before
+        resume(rlm, only_run(tmp_path))
+    assert (only_run(tmp_path) / EVENTS).read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -293,9 +268,9 @@ def test_a_finished_run_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_another_signature_is_refused(other: RLM, words: str, tmp_path: Path) -> None:
-    folder = _cut_off(RLM("q -> a", journal=tmp_path), "x = 1")
+    folder = cut_off(RLM("q -> a", journal=tmp_path), "x = 1")
     with pytest.raises(InputError) as refused:
-        _resume(other, folder)
+        resume(other, folder)
     assert words in str(refused.value)
 
 
@@ -310,7 +285,7 @@ def test_a_journal_that_cannot_be_written_is_told_once_and_costs_nothing(
     (tmp_path / "file").write_text("")
     rlm = RLM("q -> a", journal=tmp_path / "file")
     with caplog.at_level(logging.WARNING):
-        prediction = _run(rlm, turn("x = 1"), turn("SUBMIT(a='x')"))
+        prediction = run_with(rlm, turn("x = 1"), turn("SUBMIT(a='x')"))
     assert prediction.a == "x"
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
     assert sum(isinstance(event, Acted) for event in prediction.run.events) == 2
@@ -322,18 +297,18 @@ def test_a_disk_that_fills_up_in_a_run_is_told_once_and_costs_nothing(
     rlm = RLM("q -> a", journal=tmp_path)
 
     def full(request: Any) -> str:
-        file = _folder(tmp_path) / EVENTS
+        file = only_run(tmp_path) / EVENTS
         Disk(monkeypatch, file, room=100)
         return turn("x = 1")
 
     with caplog.at_level(logging.WARNING):
-        failed = _run(rlm, full, RuntimeError("broken"))
+        failed = run_with(rlm, full, RuntimeError("broken"))
     assert isinstance(failed, FatalError)
     assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
     assert "free some space" in caplog.text
     events = failed.partial.events
     assert [event.turn for event in events if isinstance(event, Acted)] == [1]
-    assert len(read_run(_folder(tmp_path))) < len(events)
+    assert len(read_run(only_run(tmp_path))) < len(events)
 
 
 class Table(SandboxSerializable):
@@ -357,14 +332,14 @@ def test_an_input_that_could_not_be_stored_is_named(tmp_path: Path) -> None:
         {"t": (Table, dspy.InputField()), "q": (str, dspy.InputField()), "a": (str, dspy.OutputField())}
     )
     rlm = RLM(signature, journal=tmp_path)
-    folder = _cut_off(rlm, "x = len(t)", t=Table(), q="1")
+    folder = cut_off(rlm, "x = len(t)", t=Table(), q="1")
     with pytest.raises(InputError, match=r"does not hold the inputs t, so start a new run\.$"):
-        _resume(rlm, folder)
+        resume(rlm, folder)
 
 
 def test_a_run_resumes_from_its_journal_alone(tmp_path: Path) -> None:
-    folder = _cut_off(RLM("q: str, n: int -> a: list[int]", journal=tmp_path, max_iters=7), "x = [n]", q="1", n=2)
-    prediction, lm = _resume(RLM, folder, turn("SUBMIT(a=x)"))
+    folder = cut_off(RLM("q: str, n: int -> a: list[int]", journal=tmp_path, max_iters=7), "x = [n]", q="1", n=2)
+    prediction, lm = resume(RLM, folder, turn("SUBMIT(a=x)"))
     assert prediction.a == [2]
     assert "[Turn 2 of 7." in said(lm.requests[0])
 
@@ -378,32 +353,32 @@ def test_what_no_journal_holds_is_named(tmp_path: Path) -> None:
         return ""
 
     rlm = RLM(Cities, tools=[look], sub_lms={"small": _echo}, journal=tmp_path)
-    folder = _cut_off(rlm, "x = 1")
+    folder = cut_off(rlm, "x = 1")
     with pytest.raises(InputError, match="needs the tools look and the types City and the models small, which no jour"):
-        _resume(RLM, folder)
+        resume(RLM, folder)
 
 
 def test_a_tool_that_the_run_had_must_be_given(tmp_path: Path) -> None:
     def look() -> str:
         return ""
 
-    folder = _cut_off(RLM("q -> a", tools=[look], journal=tmp_path), "x = 1")
+    folder = cut_off(RLM("q -> a", tools=[look], journal=tmp_path), "x = 1")
     with pytest.raises(InputError, match="has the tools look, which this RLM lacks; give them, too"):
-        _resume(RLM("q -> a"), folder)
+        resume(RLM("q -> a"), folder)
 
 
 def test_a_run_that_failed_for_good_can_be_resumed(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    failed = _run(rlm, dspy.LMServerError(model="m", message="down"))
+    failed = run_with(rlm, dspy.LMServerError(model="m", message="down"))
     assert isinstance(failed, FatalError)
-    assert _resume(rlm, _folder(tmp_path), turn("SUBMIT(a='x')"))[0].a == "x"
+    assert resume(rlm, only_run(tmp_path), turn("SUBMIT(a='x')"))[0].a == "x"
 
 
 def test_what_was_spent_before_counts_against_the_limits(tmp_path: Path) -> None:
     rlm = RLM("q -> a", max_llm_calls=2, sub_lm=_echo, journal=tmp_path)
-    folder = _cut_off(rlm, "llm_query('x')")
+    folder = cut_off(rlm, "llm_query('x')")
     cell = "found = llm_query_batched(['y', 'z'])\nSUBMIT(a=f'{bool(found[0])} {bool(found[1])}')"
-    assert _resume(rlm, folder, turn(cell))[0].a == "True False"
+    assert resume(rlm, folder, turn(cell))[0].a == "True False"
 
 
 # Replay: finished runs, with no LM at hand.
@@ -423,9 +398,9 @@ def test_a_run_with_tools_types_and_batches_replays_to_the_same_answer(tmp_path:
         "SUBMIT(city={'name': names[2], 'people': people(name=names[0])})",
     )
     rlm = RLM(Cities, tools=[people], sub_lms={"small": _echo}, sub_lm=_echo, journal=tmp_path)
-    prediction = _run(rlm, *map(turn, cells))
+    prediction = run_with(rlm, *map(turn, cells))
     assert prediction.city == City(name="re c", people=4000)
-    replay = replay_run(_folder(tmp_path))
+    replay = replay_run(only_run(tmp_path))
     assert (replay.fault, replay.is_same) == (None, True)
 
 
@@ -435,39 +410,41 @@ def test_a_run_with_children_replays_to_the_same_answer(tmp_path: Path) -> None:
     rlm.sub_lm = ScriptedLM(
         lambda request: "re x" if said(request) == "x" else turn("SUBMIT(answer=str(len(context)) + llm_query('x'))")
     )
-    prediction = _run(rlm, turn("found = rlm_query_batched(['How long?'] * 2, ['abc', 'abcd'])\nSUBMIT(a=str(found))"))
+    prediction = run_with(
+        rlm, turn("found = rlm_query_batched(['How long?'] * 2, ['abc', 'abcd'])\nSUBMIT(a=str(found))")
+    )
     assert prediction.a == "['3re x', '4re x']"
-    replay = replay_run(_folder(tmp_path))
+    replay = replay_run(only_run(tmp_path))
     assert (replay.fault, replay.outputs) == (None, {"a": prediction.a})
 
 
 def test_a_run_whose_answer_was_drawn_up_replays_to_the_same_answer(tmp_path: Path) -> None:
     rlm = RLM("q -> a", max_iters=2, journal=tmp_path)
-    prediction = _run(rlm, turn("print(1)"), turn("print(2)"), fields(a="so"))
+    prediction = run_with(rlm, turn("print(1)"), turn("print(2)"), fields(a="so"))
     assert (prediction.a, prediction.termination_reason) == ("so", "max_iters")
-    replay = replay_run(_folder(tmp_path))
+    replay = replay_run(only_run(tmp_path))
     assert (replay.fault, replay.is_same) == (None, True)
 
 
 def test_a_run_with_an_interrupted_cell_replays_to_the_same_answer(tmp_path: Path) -> None:
     rlm = RLM("q -> a", interpreter_factory=lambda: Sandbox(cell_seconds=0.5), journal=tmp_path)
     cells = ("x = 1\nprint(x)", "y = 2\nwhile True: pass", "SUBMIT(a=str(x))")
-    prediction = _run(rlm, *map(turn, cells))
+    prediction = run_with(rlm, *map(turn, cells))
     assert prediction.a == "1"
     assert prediction.trajectory[1]["output"].endswith("the cell ran over its time limit")
-    replay = replay_run(_folder(tmp_path))
+    replay = replay_run(only_run(tmp_path))
     assert (replay.fault, replay.is_same) == (None, True)
 
 
 def test_a_record_that_was_altered_is_told_by_its_turn(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    _run(rlm, turn("print(1)"), turn("print(2)"), turn("SUBMIT(a='x')"))
+    run_with(rlm, turn("print(1)"), turn("print(2)"), turn("SUBMIT(a='x')"))
 
     def alter(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{**line, "output": "3"} if line.get("output") == "2" else line for line in lines]
 
-    _rewrite(_folder(tmp_path), alter)
-    replay = replay_run(_folder(tmp_path))
+    rewrite(only_run(tmp_path), alter)
+    replay = replay_run(only_run(tmp_path))
     assert replay.fault is not None
     assert replay.fault.startswith("Turn 2 did not repeat itself")
     assert not replay.is_same
@@ -475,22 +452,30 @@ def test_a_record_that_was_altered_is_told_by_its_turn(tmp_path: Path) -> None:
 
 def test_a_replay_leaves_the_record_as_it_is_and_asks_no_model(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    _run(rlm, turn("SUBMIT(a='x')"))
-    before = (_folder(tmp_path) / EVENTS).read_bytes()
+    run_with(rlm, turn("SUBMIT(a='x')"))
+    before = (only_run(tmp_path) / EVENTS).read_bytes()
     lm = ScriptedLM()
     with dspy.context(lm=lm):
-        assert replay_run(_folder(tmp_path)).is_same
-    assert (lm.requests, (_folder(tmp_path) / EVENTS).read_bytes()) == ([], before)
+        assert replay_run(only_run(tmp_path)).is_same
+    assert (lm.requests, (only_run(tmp_path) / EVENTS).read_bytes()) == ([], before)
 
 
 def test_a_run_that_was_cut_off_replays_up_to_there(tmp_path: Path) -> None:
-    folder = _cut_off(RLM("q -> a", journal=tmp_path), "print(1)")
+    folder = cut_off(RLM("q -> a", journal=tmp_path), "print(1)")
     replay = replay_run(folder)
     assert (replay.fault, replay.recorded, replay.is_same) == ("the record ends here", None, False)
 
 
 def test_the_sum_over_the_events_of_all_parts_is_what_the_run_spent(tmp_path: Path) -> None:
     rlm = RLM("q -> a", journal=tmp_path)
-    prediction, _ = _resume(rlm, _cut_off(rlm, "x = 1"), turn("SUBMIT(a='x')"))
+    prediction, _ = resume(rlm, cut_off(rlm, "x = 1"), turn("SUBMIT(a='x')"))
     called = [event for event in prediction.run.events if isinstance(event, LMCalled)]
     assert sum(event.usage.tokens for event in called) == prediction.usage.total.tokens == 30
+
+
+def test_a_predictor_that_was_built_in_another_interpreter_is_built_again(tmp_path: Path) -> None:
+    """Code of dspy's calls these two there; the interpreter here stands for those that hold it."""
+    rlm = RLM("q -> a", sub_lm=ScriptedLM([fields(n=3)]), interpreter_factory=FakeInterpreter, journal=tmp_path)
+    folder = cut_off(rlm, "__dspy_construct__('Predict', 'q -> n: int', 'counter')")
+    prediction, _ = resume(rlm, folder, turn("SUBMIT(a=str(__dspy_call__('counter', {'q': q})['n']))"))
+    assert prediction.a == "3"

@@ -94,7 +94,7 @@ class SubAgents:
             config = {name: value for name, value in agent.options.items() if name != "model"}
             return self._predictions.start(opened, Asked(agent.task, agent.options.get("model"), config), agent.inputs)
         inputs = plain_inputs(agent.inputs, agent.task)
-        self._calls.check_allowance()
+        self._calls.check_allowance(opened)
         return self._calls.in_pool(partial(self._charged, opened, agent, inputs))
 
     def _check_tools(self, agent: _Agent) -> None:

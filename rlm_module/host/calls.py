@@ -17,13 +17,14 @@ import dspy
 
 from rlm_module.errors import RecordedError, SubcallError, describe
 from rlm_module.events import CallFinished, CallStarted, Role
+from rlm_module.host.answers import answer_text, error_text, has_failed, without_keys
 from rlm_module.host.tools import HostTool, signature_text
 from rlm_module.lms.accounts import Account
 from rlm_module.lms.books import Spending
 from rlm_module.prompting.previews import one_line
 from rlm_module.prompting.shown import without_secrets
 from rlm_module.sandbox.base import HostCall, HostFunction
-from rlm_module.sandbox.codec import CodecError, encode, encode_as_text
+from rlm_module.sandbox.codec import CodecError, encode
 from rlm_module.sandbox.host_calls import to_plain
 from rlm_module.tree import Node, Tree
 
@@ -39,12 +40,14 @@ class OpenCall:
         cell: The cell that made it.
         key: Digest of its function and arguments.
         spending: What it has used of LMs.
+        is_again: Whether an earlier part of the run has begun it.
     """
 
     number: int
     cell: int
     key: str
     spending: Spending
+    is_again: bool = False
 
 
 Answer: TypeAlias = "Callable[[OpenCall, tuple[Any, ...], dict[str, Any]], Future[Any]]"
@@ -57,7 +60,8 @@ class Function:
     Args:
         is_ahead: Whether a call may be started before the program asks for it, since it has no side effects that
             another one could see.
-        is_batch: Whether its calls are made of items, which are recorded instead of it.
+        is_remade: Whether a resumed run makes its calls again rather than answering them out of the record: a batch,
+            since its items are on record, or what builds something here.
         is_typed: Whether the sandbox describes a signature's types to it.
     """
 
@@ -66,7 +70,7 @@ class Function:
     doc: str
     answer: Answer
     is_ahead: bool = False
-    is_batch: bool = False
+    is_remade: bool = False
     is_typed: bool = False
 
     @property
@@ -104,7 +108,7 @@ class Calls:
         def run(opened: OpenCall) -> Future[Any]:
             return function.answer(opened, call.args, call.kwargs)
 
-        return self.begin(call.function, call.cell, key, run, shown=shown, is_batch=function.is_batch)
+        return self.begin(call.function, call.cell, key, run, shown=shown, is_remade=function.is_remade)
 
     def begin(
         self,
@@ -115,7 +119,7 @@ class Calls:
         *,
         shown: str = "",
         batch: OpenCall | None = None,
-        is_batch: bool = False,
+        is_remade: bool = False,
     ) -> Future[Any]:
         """Answers a call out of the record, or records it and makes it.
 
@@ -126,13 +130,13 @@ class Calls:
             run: Makes it.
             shown: Its arguments for a reader.
             batch: The call that it is an item of.
-            is_batch: Whether it has items itself.
+            is_remade: See `Function`.
         """
         known = self.tree.recording.answer(self.node.number, cell, function, key)
         if known is not None:
             return failed(known) if isinstance(known, Exception) else done(known[0])
         journal, began = self.tree.journal, time.monotonic()
-        opened = OpenCall(self.tree.next_call(), cell, key, Spending(batch.spending if batch else self.node.spending))
+        opened = self._opened(cell, function, key, batch.spending if batch else self.node.spending)
         journal.record(
             CallStarted(
                 run_id=journal.run_id,
@@ -147,6 +151,8 @@ class Calls:
         )
 
         def finished(settled: Future[Any]) -> None:
+            # What fails once the run is ending may do so for that alone, and a resumed run is to make it again.
+            is_final = not self.tree.ledger.stopped.is_set() or not has_failed(settled)
             journal.record(
                 CallFinished(
                     run_id=journal.run_id,
@@ -154,9 +160,9 @@ class Calls:
                     call=opened.number,
                     function=function,
                     seconds=time.monotonic() - began,
-                    error=_error_text(settled),
+                    error=error_text(settled),
                     usage=opened.spending.usage,
-                    answer=None if is_batch or not journal.is_stored else _answer_text(settled),
+                    answer=answer_text(settled) if is_final and not is_remade and journal.is_stored else None,
                 )
             )
 
@@ -167,6 +173,15 @@ class Calls:
         future.add_done_callback(finished)
         return future
 
+    def _opened(self, cell: int, function: str, key: str, parent: Spending) -> OpenCall:
+        """A call that is made now, under its old number if it was cut off."""
+        recording = self.tree.recording
+        number, spending = recording.unanswered(self.node.number, cell, function, key), Spending(parent)
+        if number is None:
+            return OpenCall(self.tree.next_call(), cell, key, spending)
+        spending.recall(recording.spent(number))
+        return OpenCall(number, cell, key, spending, is_again=True)
+
     def add(
         self,
         name: str,
@@ -174,7 +189,7 @@ class Calls:
         answer: Answer,
         *,
         is_ahead: bool = False,
-        is_batch: bool = False,
+        is_remade: bool = False,
         is_typed: bool = False,
     ) -> None:
         """Offers a function to generated code; its parameters and documentation are the template's."""
@@ -182,7 +197,7 @@ class Calls:
             return
         parameters = list(inspect.signature(template, eval_str=True).parameters.values())
         signature, doc = inspect.Signature(parameters), inspect.getdoc(template) or ""
-        self._offer(Function(name, signature, doc, answer, is_ahead, is_batch, is_typed))
+        self._offer(Function(name, signature, doc, answer, is_ahead, is_remade, is_typed))
 
     def add_tool(self, tool: HostTool) -> None:
         """Offers a tool of the user's."""
@@ -205,23 +220,35 @@ class Calls:
             instead=instead,
         )
 
-    def take_allowance(self) -> None:
-        """Takes a sub-call out of what the RLM may make.
+    def take_allowance(self, opened: OpenCall) -> bool:
+        """Takes a sub-call out of what the RLM may make, unless the call has made it before the run was resumed.
+
+        Returns:
+            Whether one was taken.
 
         Raises:
             SubcallError: If there is none left.
         """
-        if not self.node.allowance.reserve():
+        has_made_it = self.tree.recording.replies.has_for(self.node.number, opened.number)
+        if not has_made_it and not self.node.allowance.reserve():
+            raise _used_up(self.node)
+        return not has_made_it
+
+    def check_allowance(self, opened: OpenCall) -> None:
+        """Whether there is one left for a call that is begun now.
+
+        Raises:
+            SubcallError: If not.
+        """
+        if not opened.is_again and not self.node.allowance.left:
             raise _used_up(self.node)
 
-    def check_allowance(self) -> None:
-        """The same, but leaves it there."""
-        if not self.node.allowance.left:
-            raise _used_up(self.node)
-
-    def in_pool(self, run: Callable[[], Any]) -> Future[Any]:
-        """Runs a sub-call on a thread."""
-        return self.tree.lm_calls.submit(run, self.tree.context, label="the sub-call")
+    def in_pool(self, run: Callable[[], Any], *, is_taken: bool = False) -> Future[Any]:
+        """Runs a sub-call on a thread. If it is cancelled before its turn, what was taken for it is given back."""
+        began = self.tree.lm_calls.submit(run, self.tree.context, label="the sub-call")
+        if is_taken:
+            began.add_done_callback(lambda ended: self.node.allowance.give_back() if ended.cancelled() else None)
+        return began
 
     def on_loop(self, run: Callable[[], Any]) -> Future[Any]:
         """Awaits a sub-call on the caller's loop, as many at a time as on threads."""
@@ -260,7 +287,7 @@ class Calls:
     def _run_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         # A sync function may still return a coroutine (a lambda around an async one); dspy then runs it here.
         with self.account(opened, "tool").scope(), dspy.context(allow_tool_async_sync_conversion=True), _blotted():
-            return tool.tool(**arguments)
+            return without_keys(tool.tool(**arguments))
 
     async def _await_tool(self, opened: OpenCall, tool: HostTool, arguments: dict[str, Any]) -> Any:
         limit = asyncio.timeout(self.tree.tool_seconds)
@@ -268,7 +295,7 @@ class Calls:
             with self.account(opened, "tool").scope():
                 async with limit:
                     with _blotted():
-                        return await tool.tool.acall(**arguments)
+                        return without_keys(await tool.tool.acall(**arguments))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -318,27 +345,3 @@ def _used_up(node: Node) -> SubcallError:
     return SubcallError(
         "budget", f"all {node.allowance.limit:,} sub-calls of this run are used up; go on with code alone"
     )
-
-
-def _answer_text(settled: Future[Any]) -> str | None:
-    """What generated code gets, for the record; None where it gets nothing."""
-    if settled.cancelled():
-        return None
-    error = settled.exception()
-    if isinstance(error, Exception):
-        return encode_as_text(["error", error if isinstance(error, SubcallError) else without_secrets(describe(error))])
-    try:
-        return encode_as_text(["value", settled.result()], to_plain)
-    except Exception:  # a value of the user's may do anything when it is looked at
-        return encode_as_text(["value", str(settled.result())])
-
-
-def _error_text(settled: Future[Any]) -> str | None:
-    if settled.cancelled():
-        return "cancelled"
-    error = settled.exception()
-    if error is not None:
-        return str(error) if isinstance(error, SubcallError) else without_secrets(describe(error))
-    result = settled.result()
-    failures = [item for item in result if isinstance(item, SubcallError)] if isinstance(result, list) else []
-    return f"{len(failures)} of {len(result)} failed, first with {failures[0]}" if failures else None

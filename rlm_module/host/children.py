@@ -79,7 +79,7 @@ class Children:
         self._run = run
         self.is_open = calls.node.depth + 1 < max_depth
         calls.add("rlm_query", _rlm_query, self._single, is_ahead=True)
-        calls.add("rlm_query_batched", _rlm_query_batched, self._batch, is_batch=True)
+        calls.add("rlm_query_batched", _rlm_query_batched, self._batch, is_remade=True)
 
     def open(self, opened: OpenCall, child: ChildTask, of: Callable[[Mapping[str, Any]], Any] = _whole) -> Future[Any]:
         """Starts a child.
@@ -92,7 +92,7 @@ class Children:
         Returns:
             A future of that; cancelling it stops the child.
         """
-        self._calls.check_allowance()
+        self._calls.check_allowance(opened)
         stop: Future[None] = Future()
         tree = self._calls.tree
         max_calls = child.options.get("max_llm_calls")
@@ -140,9 +140,7 @@ class Children:
             raise SubcallError("invalid", "the query must be a text that is not empty")
         lm = self._models.find(model)
         if not self.is_open:
-            prompt = _plain_prompt(query, context, lm)
-            self._calls.take_allowance()
-            return self._queries.ask(opened, prompt, model)
+            return self._queries.ask(opened, _plain_prompt(query, context, lm), model)
         inputs = {"query": query} if context is None else {"context": context, "query": query}
         return self.open(opened, ChildTask(_task(context), inputs, model), lambda outputs: outputs["answer"])
 

@@ -60,7 +60,7 @@ class ForeignAgents(Facade):
         self._children = children
         # One dspy tool for all of them, so that callbacks and status messages tell of sub-agents.
         self._tool = dspy.Tool(self._run, name="sub_agent", desc="Runs a predictor that generated code built.")
-        calls.add(CONSTRUCT_TOOL, _construct, self._answer_construct)
+        calls.add(CONSTRUCT_TOOL, _construct, self._answer_construct, is_remade=True)
         calls.add(CALL_TOOL, _call, self._answer_call, is_ahead=True)
 
     def setup_code(self) -> str:

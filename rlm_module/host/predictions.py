@@ -68,7 +68,7 @@ class Predictions:
         # A dspy tool, so that callbacks and status messages tell of these calls as of any other.
         self._tool = dspy.Tool(self._ask, name="predict", desc="Asks a sub-LM for typed fields.")
         calls.add("predict", _predict, self._single, is_ahead=True, is_typed=True)
-        calls.add("predict_batched", _predict_batched, self._batch, is_batch=True, is_typed=True)
+        calls.add("predict_batched", _predict_batched, self._batch, is_remade=True, is_typed=True)
 
     def start(self, opened: OpenCall, asked: Asked, inputs: Any) -> Future[Any]:
         """Starts a typed sub-call.
@@ -85,10 +85,10 @@ class Predictions:
             SubcallError: If the inputs don't fit, there is no such LM, or no sub-call is left.
         """
         shown, lm = plain_inputs(inputs, asked.task), self._models.find(asked.model)
-        self._calls.take_allowance()
+        is_taken = self._calls.take_allowance(opened)
         if is_async_only(lm):
             return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
-        return self._calls.in_pool(partial(self._predict, opened, asked, shown))
+        return self._calls.in_pool(partial(self._predict, opened, asked, shown), is_taken=is_taken)
 
     def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         given = dict(zip(("signature", "instructions", "model"), args, strict=False)) | kwargs

@@ -47,20 +47,23 @@ class Queries:
         # checked before, and without types it costs next to nothing.
         self._tool = dspy.Tool(self._ask, name="llm_query", desc=_llm_query.__doc__)
         calls.add("llm_query", _llm_query, self._single, is_ahead=True)
-        calls.add("llm_query_batched", _llm_query_batched, self._batch, is_batch=True)
+        calls.add("llm_query_batched", _llm_query_batched, self._batch, is_remade=True)
 
     def ask(self, opened: OpenCall, prompt: str, model: str | None) -> Future[Any]:
-        """Asks one prompt, for which a sub-call has been reserved."""
-        if is_async_only(self._models.find(model)):
+        """Asks one prompt.
+
+        Raises:
+            SubcallError: If there is no such LM, or no sub-call is left.
+        """
+        is_awaited = is_async_only(self._models.find(model))
+        is_taken = self._calls.take_allowance(opened)
+        if is_awaited:
             return self._calls.on_loop(partial(self._aquery, opened, prompt, model))
-        return self._calls.in_pool(partial(self._query, opened, prompt, model))
+        return self._calls.in_pool(partial(self._query, opened, prompt, model), is_taken=is_taken)
 
     def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         given = bound(_llm_query, args, kwargs)
-        prompt, model = _checked(given["prompt"]), given["model"]
-        self._models.find(model)
-        self._calls.take_allowance()
-        return self.ask(opened, prompt, model)
+        return self.ask(opened, _checked(given["prompt"]), given["model"])
 
     def _batch(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         """Those over what is left of the ledger are refused, the others are asked."""
@@ -69,12 +72,7 @@ class Queries:
         self._models.find(model)
 
         def item(prompt: Any) -> Callable[[OpenCall], Future[Any]]:
-            def run(part: OpenCall) -> Future[Any]:
-                text = _checked(prompt)
-                self._calls.take_allowance()
-                return self.ask(part, text, model)
-
-            return run
+            return lambda part: self.ask(part, _checked(prompt), model)
 
         return batched(self._calls, opened, "llm_query", prompts, item, model=model)
 

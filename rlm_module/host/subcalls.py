@@ -96,7 +96,7 @@ def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
         SubcallError: If it was cut short or refused, or holds no text. An empty text is none: a provider that lost
             the reply sends it, too, and dspy's engines don't tell the two apart.
     """
-    response = reply if isinstance(reply, Response) else (entry or {}).get("response")
+    response = _response(reply, entry)
     reason = _finish_reason(response)
     text = text_of(reply)
     if reason == "content_filter" or _refusals(response):
@@ -111,6 +111,12 @@ def reply_text(reply: Any, entry: Mapping[str, Any] | None) -> str:
             "unparsable", "the model's reply holds no text; ask again, and ask for a word where nothing is found"
         )
     return text
+
+
+def is_whole(reply: Any, entry: Mapping[str, Any] | None) -> bool:
+    """Whether a reply was neither cut short nor refused."""
+    response = _response(reply, entry)
+    return _finish_reason(response) not in ("content_filter", "length") and not _refusals(response)
 
 
 def as_subcall_error(error: Exception) -> SubcallError:
@@ -145,6 +151,10 @@ def is_timeout(error: BaseException | None) -> bool:
     return isinstance(error, (dspy.LMTimeoutError, TimeoutError)) or (
         isinstance(error, dspy.LMTransportError) and "timed out" in str(error)
     )
+
+
+def _response(reply: Any, entry: Mapping[str, Any] | None) -> Any:
+    return reply if isinstance(reply, Response) else (entry or {}).get("response")
 
 
 def _finish_reason(response: Any) -> str | None:

@@ -24,9 +24,8 @@ from rlm_module.lms.ledger import Hold, Ledger
 from rlm_module.lms.long_replies import streamed, streamed_async
 from rlm_module.lms.meter import Meter
 from rlm_module.lms.paid_calls import PaidCall
-from rlm_module.lms.prices import (
-    price_of,
-)
+from rlm_module.lms.prices import price_of
+from rlm_module.lms.replies import Replies
 from rlm_module.waiting import Deadline
 
 logger = logging.getLogger(__name__)
@@ -55,6 +54,7 @@ class Account:
         allowance: Out of which each takes a sub-call; None where they don't count.
         instead: The LM that they go to, whichever the predictor has.
         deadline: When none is begun any more, for calls whose run does not see to that.
+        replies: Those that an earlier part of the run has paid for; None for calls outside of any run.
     """
 
     ledger: Ledger
@@ -70,6 +70,7 @@ class Account:
     allowance: Allowance | None = None
     instead: Any = None
     deadline: Deadline = field(default_factory=Deadline)
+    replies: Replies | None = None
 
     @contextmanager
     def scope(self) -> Generator[None]:
@@ -120,6 +121,8 @@ class Account:
         error: str | None = None,
         attempts: int = 1,
         is_estimate: bool = False,
+        key: str = "",
+        answer: str | None = None,
     ) -> None:
         """Settles and records a call."""
         self.ledger.settle(self.role, spent, self.depth, hold)
@@ -144,6 +147,8 @@ class Account:
                 error=error,
                 attempts=attempts,
                 is_estimate=is_estimate,
+                key=key,
+                answer=answer,
             )
         )
 
@@ -171,6 +176,8 @@ class PaidLM(dspy.BaseLM):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         call = PaidCall(self.inner, self.payer(), args, kwargs)
+        if (known := call.recalled()) is not None:
+            return known
         while (twin := call.twin()) is not None:
             wait([twin])
         with self._booked(call, call.hold()):
@@ -185,6 +192,8 @@ class PaidLM(dspy.BaseLM):
     async def acall(self, *args: Any, **kwargs: Any) -> Any:
         """The same, awaited."""
         call = PaidCall(self.inner, self.payer(), args, kwargs)
+        if (known := call.recalled()) is not None:
+            return known
         while (twin := call.twin()) is not None:
             await asyncio.shield(asyncio.wrap_future(twin))  # it is not this call's to cancel
         with self._booked(call, await call.ahold()):

@@ -37,3 +37,10 @@ class Allowance:
                 granted = self._parent.reserve(granted)
             self._used += granted
             return granted
+
+    def give_back(self) -> None:
+        """Ends a reservation of one that was not made."""
+        with self._lock:
+            self._used -= 1
+            if self._parent is not None:
+                self._parent.give_back()

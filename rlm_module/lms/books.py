@@ -34,6 +34,11 @@ class Spending:
         if self._parent is not None:
             self._parent.add(usage)
 
+    def recall(self, usage: Usage) -> None:
+        """Adds what an earlier part of the run has used: to it alone, since what it is a part of knows."""
+        with self._lock:
+            self._usage += usage
+
 
 class Conversations:
     """What of each conversation has been recorded, since a turn's request goes on from the one before."""

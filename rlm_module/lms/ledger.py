@@ -30,12 +30,15 @@ class UsageReport:
         by_role: Split by what the calls were for; roles without a call are left out.
         by_model: Split by model name.
         by_depth: Split by the depth of the RLM that made them.
+        in_flight: LM calls that had not ended, and of which nothing is in here. Those of a run that is over were cut
+            off by its end, and a provider may charge for them all the same.
     """
 
     total: Usage = field(default_factory=Usage)
     by_role: Mapping[Role, Usage] = field(default_factory=dict)
     by_model: Mapping[str, Usage] = field(default_factory=dict)
     by_depth: Mapping[int, Usage] = field(default_factory=dict)
+    in_flight: int = 0
 
 
 class Ledger:
@@ -149,7 +152,7 @@ class Ledger:
                 by_role[role] = by_role.get(role, Usage()) + usage
                 by_model[model] = by_model.get(model, Usage()) + usage
                 by_depth[depth] = by_depth.get(depth, Usage()) + usage
-        return UsageReport(total, by_role, by_model, by_depth)
+        return UsageReport(total, by_role, by_model, by_depth, len(self.own.held))
 
     def asks(self, above: Future[Hold], hold: Hold) -> None:
         """Takes note that a call waits above. One that comes after the end is cancelled."""

@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -34,6 +35,7 @@ from rlm_module.lms.prices import (
     reply_limit_name,
     worst_case,
 )
+from rlm_module.lms.replies import lasting, request_key, returned
 from rlm_module.prompting.shown import without_secrets
 from rlm_module.waiting import awaited
 
@@ -57,6 +59,7 @@ class PaidCall:
 
     def __init__(self, lm: Any, account: Account, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self._lm, self.account = lm, account
+        self._asked = args, options
         self.last_entry: Mapping[str, Any] | None = None
         self._prompt = args[0] if args else options.get("messages", options.get("prompt"))
         self._limit = reply_limit(self._lm, options)
@@ -72,6 +75,23 @@ class PaidCall:
             if isinstance(self._lm, dspy.BaseLM):
                 self.options = {**options, reply_limit_name(self._lm): self._limit}
         self.streams = has_to_stream(self._lm, self._limit)
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of what is asked."""
+        return request_key(self._lm, *self._asked)
+
+    def recalled(self) -> Any:
+        """What the LM returned to the same request in an earlier part of the run; None if that is not known."""
+        account, replies = self.account, self.account.replies
+        if replies is None or not replies.has_for(account.node, account.call):
+            return None
+        known = replies.take(account.node, account.call, self.key)
+        if known is None:
+            return None
+        if account.call is None:  # what a call has used is recalled with the call
+            account.spending.recall(known.usage)
+        return returned(known)
 
     def twin(self) -> Future[None] | None:
         """An identical call to wait for."""
@@ -160,6 +180,7 @@ class PaidCall:
                 error=None if error is None else without_secrets(describe(error)),
                 attempts=self.attempts,
                 is_estimate=self._is_estimate,
+                **({} if error is not None else self._lasting()),
             )
 
     @contextmanager
@@ -195,6 +216,13 @@ class PaidCall:
         if isinstance(messages, (list, tuple)) and messages:
             return tuple(messages)
         return ({"role": "user", "content": self._prompt if isinstance(self._prompt, str) else str(self._prompt)},)
+
+    def _lasting(self) -> dict[str, Any]:
+        """What a resumed run has to know to recall the reply."""
+        if self.account.journal is None or not self.account.journal.is_stored:
+            return {}
+        is_lasting, answer = lasting(self._reply, self.last_entry)
+        return {"key": self.key, "answer": answer} if is_lasting else {}
 
     def _spent(self, reply: str, error: BaseException | None) -> dict[str, Usage]:
         """What was used, priced. Of an LM that does not tell, a limited budget is charged what it looks like."""

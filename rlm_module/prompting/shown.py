@@ -23,6 +23,7 @@ def encodable(text: str) -> str:
 
 
 _SHORTEST = 8  # a shorter value would blot out parts of words
+_SHORTEST_KEY = 16
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)
 _SECRET = re.compile(r"\b(?:sk|pk|rk|xai|gsk|hf|ghp)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|\bBearer\s+[\w.~+/-]{8,}")
 
@@ -44,6 +45,14 @@ def environment_secrets() -> tuple[str, ...]:
     """The values of the environment's variables that are named like credentials, the longest first."""
     found = {value for name, value in os.environ.items() if len(value) >= _SHORTEST and is_secret_name(name)}
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def lm_keys() -> tuple[str, ...]:
+    """Keys of LMs, the longest first: those of this process's runs, and the environment's `…_API_KEY`. What stands in
+    for one where none is needed ("not-needed", "lm-studio") is shorter, and may be a word of any text.
+    """
+    named = {value for name, value in os.environ.items() if name.upper().endswith("API_KEY")}
+    return tuple(sorted((key for key in {*named, *_kept} if len(key) >= _SHORTEST_KEY), key=len, reverse=True))
 
 
 def without_secrets(text: str) -> str:

@@ -106,6 +106,23 @@ def test_any_callable_may_be_the_sub_lm(hosts: list[Host], lm: Any, text: str) -
     assert host.ledger.report().total.calls == 1
 
 
+def test_a_call_that_is_cancelled_before_its_turn_does_not_count(hosts: list[Host]) -> None:
+    asked, go_on = threading.Semaphore(0), threading.Event()
+
+    def slow(prompt: str) -> str:
+        asked.release()
+        go_on.wait(60)
+        return prompt
+
+    host = Host(lm=slow, limit=5, concurrency=1)
+    hosts.append(host)
+    first, second, _ = (host.begin("llm_query", text) for text in "abc")
+    assert asked.acquire(timeout=60)
+    assert (second.cancel(), first.cancel()) == (True, False)
+    assert host.ledger.calls.left == 3
+    go_on.set()
+
+
 def test_a_model_is_chosen_by_name(hosts: list[Host]) -> None:
     host = Host(lm=ScriptedLM(["default"]), named={"strong": ScriptedLM(["strong"])})
     hosts.append(host)

@@ -86,8 +86,8 @@ def finished(**changes: Any) -> RunFinished:
 
 
 def lm_called(messages: Sequence[Mapping[str, Any]], reply: str, role: Role = "root", **changes: Any) -> LMCalled:
-    sent = {"messages": tuple(messages), "reply": reply, "role": role, "usage": usage()}
-    return _make(LMCalled, changes, at=2.0, depth=0, call=None, model="m", seconds=0.5, **sent)
+    sent = {"messages": tuple(messages), "reply": reply, "role": role, "usage": usage(), "call": None}
+    return _make(LMCalled, {**sent, **changes}, at=2.0, depth=0, model="m", seconds=0.5)
 
 
 def user(text: str) -> dict[str, Any]:

@@ -18,6 +18,14 @@ def test_a_childs_allowance_is_part_of_its_parents() -> None:
     assert (child.left, parent.left) == (0, 0)
 
 
+def test_what_is_given_back_can_be_had_again_from_both() -> None:
+    parent = Allowance(3)
+    child = Allowance(2, parent)
+    child.reserve(2)
+    child.give_back()
+    assert (child.left, parent.left) == (1, 2)
+
+
 def test_no_more_than_the_limit_is_granted_to_many_threads() -> None:
     allowance, granted = Allowance(500), list[int]()
     threads = [

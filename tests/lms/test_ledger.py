@@ -7,7 +7,7 @@ import pytest
 from rlm_module.budget import Budget
 from rlm_module.errors import LimitReached
 from rlm_module.events import Usage
-from rlm_module.lms.ledger import Hold, Ledger, Need
+from rlm_module.lms.ledger import Hold, Ledger, Need, UsageReport
 
 
 def _limit(refused: Future[Hold]) -> str:
@@ -25,6 +25,15 @@ def test_usage_is_split_by_role_model_and_depth() -> None:
     assert report.by_role == {"root": Usage(1, 0, 10, 5, 0.5), "sub": Usage(3, 1, 5, 3, 0.5)}
     assert report.by_model == {"big": Usage(2, 0, 11, 6, 0.75), "small": Usage(2, 1, 4, 2, 0.25)}
     assert report.by_depth == {0: Usage(1, 0, 10, 5, 0.5), 1: Usage(3, 1, 5, 3, 0.5)}
+
+
+def test_calls_that_have_not_ended_are_counted_apart() -> None:
+    ledger = Ledger(1, Budget(tokens=100))
+    first, second, _ = ledger.admit(Need(40)), ledger.admit(Need(40)), ledger.admit(Need(40))
+    assert ledger.report() == UsageReport(in_flight=2)
+    ledger.settle("sub", {"m": Usage(1, 0, 10, 30)}, hold=first.result(0))
+    ledger.give_back(second.result(0))
+    assert (ledger.report().total.calls, ledger.report().in_flight) == (1, 1)  # now the third one has begun
 
 
 def test_an_unknown_price_makes_the_cost_unknown() -> None:
