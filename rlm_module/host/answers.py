@@ -48,7 +48,7 @@ def answer_text(settled: Future[Any]) -> str | None:
     if settled.cancelled():
         return None
     error = settled.exception()
-    if isinstance(error, Exception):
+    if error is not None:
         return encode_as_text(["error", error if isinstance(error, SubcallError) else without_secrets(describe(error))])
     try:
         return encode_as_text(["value", settled.result()], to_plain)
