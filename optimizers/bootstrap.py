@@ -12,14 +12,16 @@ import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, Budget, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, first_paragraph, met_shared_limit
+from rlm_module import RLM, Budget, Spent, capture_runs, spending
+from rlm_module.errors import InputError, describe, met_shared_limit
+from rlm_module.optimizers.arguments import check_count, check_metric, checked_examples, is_finite
 from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module.optimizers.failures import FAILURES, require_lm
 from rlm_module.optimizers.feedback import plain_metric
-from rlm_module.optimizers.gathering import checked_examples, each_done
+from rlm_module.optimizers.gathering import each_done
 from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.paths import plain_path, rlms_of
 from rlm_module.optimizers.reach import require_reach
-from rlm_module.optimizers.trajectories.records import plain_path
 from rlm_module.prompting.demos import demonstration
 
 logger = logging.getLogger(__name__)
@@ -77,17 +79,12 @@ class RLMBootstrap(Teleprompter):
         show_progress: bool = True,
     ) -> None:
         super().__init__()
-        if not callable(metric):
-            raise InputError(
-                f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
-            )
-        for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
-            is_left_out = value is None and name != "max_demos"
-            if not is_left_out and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        given: Any = threshold
-        if not isinstance(given, int | float) or isinstance(given, bool):
-            raise InputError(f"threshold must be a number, not {threshold!r}.")
+        check_metric(metric)
+        check_count("max_demos", max_demos)
+        check_count("max_runs", max_runs, may_be_none=True)
+        check_count("num_threads", num_threads, may_be_none=True)
+        if not is_finite(threshold):
+            raise InputError(f"threshold must be a finite number, not {threshold!r}.")
         self.metric = metric
         self.max_demos = max_demos
         self.threshold = threshold
@@ -174,10 +171,9 @@ class RLMBootstrap(Teleprompter):
 
     def _gather(self, gathered: _Gathered, solver: dspy.Module, examples: list[dspy.Example]) -> None:
         metric = Metric(plain_metric(self.metric))
-        threads = self.num_threads or int(dspy.settings.num_threads or 1)
         numbered = list(enumerate(examples))
         with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
-            for solved in each_done(partial(_solve, solver, metric), numbered, threads):
+            for solved in each_done(partial(_solve, solver, metric), numbered, self.num_threads):
                 gathered.take(solved, self.threshold)
                 bar.update()
                 bar.set_postfix(good=gathered.good, failed=gathered.failed)
@@ -187,11 +183,6 @@ class RLMBootstrap(Teleprompter):
                         "Gathering ends after %d of %d runs for want of money.", gathered.runs, len(examples)
                     )
                     return
-
-
-def rlms_of(program: dspy.Module) -> dict[str, RLM]:
-    """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
-    return {plain_path(name): module for name, module in named_modules(program) if isinstance(module, RLM)}
 
 
 def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
@@ -229,10 +220,9 @@ def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Exampl
         with capture_runs() as runs, dspy.context(trace=[]):
             prediction = solver(**example.inputs())
             trace = list(dspy.settings.trace)
-    except dspy.LMConfigurationError as error:
-        raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
-    except Exception as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
+    except FAILURES as error:
+        require_lm(error)
+        told = " ".join(describe(error).split())[:_ERROR_CHARS]
         return _Solved(number, error=told, is_broke=met_shared_limit(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,35 +10,10 @@ from typing import Any, TypeVar
 
 import dspy
 
-from rlm_module.errors import InputError
-
-logger = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 
-def checked_examples(trainset: Any, name: str = "trainset") -> list[dspy.Example]:
-    """The examples as a list.
-
-    Raises:
-        InputError: If there are none, or one is no example or does not say which of its fields are inputs.
-    """
-    examples = list(trainset) if trainset is not None else []
-    if not examples:
-        raise InputError(f"The {name} is empty; pass a list of dspy.Example.")
-    for number, example in enumerate(examples):
-        if not isinstance(example, dspy.Example):
-            raise InputError(f"{name}[{number}] is no dspy.Example but {type(example).__name__}; make it one.")
-        try:
-            example.inputs()
-        except ValueError:
-            raise InputError(
-                f"{name}[{number}] does not say which of its fields are inputs; call its with_inputs(...)."
-            ) from None
-    return examples
-
-
-def each_done(work: Callable[[T], Any], items: Sequence[T], num_threads: int) -> Iterator[Any]:
+def each_done(work: Callable[[T], Any], items: Sequence[T], num_threads: int | None) -> Iterator[Any]:
     """What `work` returns for each item, as it is done, in contexts like this one.
 
     Where the caller stops taking, or Ctrl-C is pressed, no further item is begun; what is under way on another thread
@@ -48,8 +22,9 @@ def each_done(work: Callable[[T], Any], items: Sequence[T], num_threads: int) ->
     Args:
         work: What it raises is raised here, and ends the others.
         items: Taken in order.
-        num_threads: How many at a time; with one, all happens on this thread.
+        num_threads: How many at a time, None for `dspy.settings.num_threads`; with one, all happens on this thread.
     """
+    num_threads = int(num_threads or dspy.settings.num_threads or 1)
     if num_threads <= 1:
         for item in items:
             yield work(item)

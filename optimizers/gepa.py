@@ -168,7 +168,7 @@ class RLMGEPA(Teleprompter):
             minibatch_size=self.minibatch_size,
             learn=self.learn,
             max_text_chars=self.max_text_chars,
-            num_threads=self.num_threads or dspy.settings.num_threads or 1,
+            num_threads=self.num_threads,
             seed=self.seed,
             show_progress=self.show_progress,
             perfect_score=self.perfect_score,
