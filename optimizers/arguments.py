@@ -23,6 +23,16 @@ def check_metric(metric: Any) -> None:
         )
 
 
+def check_program(name: str, program: Any) -> None:
+    """Refuses what is no program.
+
+    Raises:
+        InputError: If it is not a `dspy.Module`.
+    """
+    if not isinstance(program, dspy.Module):
+        raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
+
+
 def check_count(name: str, value: Any, *, may_be_none: bool = False) -> None:
     """Refuses what is no number of things.
 

@@ -13,9 +13,9 @@ from rlm_module import Budget, spending
 from rlm_module.errors import describe
 from rlm_module.optimizers.arguments import check_metric, checked_examples
 from rlm_module.optimizers.failures import FAILURES, require_lm
-from rlm_module.optimizers.gathering import each_done
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.saving import Measured
+from rlm_module.optimizers.threads import each_done
 
 logger = logging.getLogger(__name__)
 

@@ -25,6 +25,12 @@ def rlms_of(program: dspy.Module) -> dict[str, RLM]:
     return {path: module for path, module in modules_of(program).items() if isinstance(module, RLM)}
 
 
+def open_rlms(program: dspy.Module) -> dict[str, RLM]:
+    """Those that can learn: what one within a frozen part, or a frozen one, learns would not be saved."""
+    are_open = {id(module) for _, module in named_modules(program, skip_frozen=True)}
+    return {path: rlm for path, rlm in rlms_of(program).items() if id(rlm) in are_open}
+
+
 def acting_predictor(path: str) -> str:
     """The name in dspy of the predictor that acts for the RLM at a path."""
     return f"{path}.{_ACTING}" if path else _ACTING

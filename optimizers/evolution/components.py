@@ -10,7 +10,7 @@ import dspy
 
 from rlm_module import RLM
 from rlm_module.errors import InputError
-from rlm_module.optimizers.paths import modules_of, rlms_of
+from rlm_module.optimizers.paths import modules_of, open_rlms
 from rlm_module.optimizers.reach import require_reach
 
 Kind = Literal["strategy", "extract", "tools", "sub_calls", "predictor"]
@@ -50,8 +50,7 @@ class Components:
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
         require_reach(program)
         found: list[Component] = []
-        modules = modules_of(program)
-        self.rlms = {path: rlm for path, rlm in rlms_of(program).items() if not _is_hidden(path, modules)}
+        self.rlms = open_rlms(program)
         for owner, rlm in self.rlms.items():
             found += [part for part in _of_rlm(owner, rlm) if part.kind in learn]
         inner = {id(predictor) for rlm in self.rlms.values() for predictor in rlm.predictors()}
@@ -98,12 +97,6 @@ class Components:
 
 def _task(signature: Any) -> str:
     return f"{', '.join(signature.input_fields)} -> {', '.join(signature.output_fields)}"
-
-
-def _is_hidden(path: str, modules: Mapping[str, dspy.Module]) -> bool:
-    """Whether it stands in a part of the program that is marked as compiled, or is such a part."""
-    frozen = [other for other, module in modules.items() if other and getattr(module, "_compiled", False)]
-    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in frozen)
 
 
 def _of_rlm(owner: str, rlm: RLM) -> Iterator[Component]:

@@ -13,7 +13,7 @@ from rlm_module.optimizers.evolution.cases import Case, digest
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
-from rlm_module.optimizers.gathering import each_done
+from rlm_module.optimizers.threads import each_done
 from rlm_module.optimizers.trajectories.records import RunRecord
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ import pytest
 
 from rlm_module import RLM, Budget, InputError, Sandbox, spending, traced_runs
 from rlm_module.optimizers import RLMBootstrap, trajectory_feedback
-from rlm_module.optimizers.gathering import each_done
 from tests.fake_interpreter import FakeInterpreter
 from tests.optimizers.programs import TwoStep, exact, example, number_lm
 from tests.scripted import ScriptedLM, fields, texts, turn
@@ -219,24 +218,6 @@ def test_ctrl_c_ends_it_with_what_was_found(threads: int, caplog: pytest.LogCapt
     assert "stopped after" in caplog.text
     is_over.set()
     assert next(judged) <= 3 + threads
-
-
-def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
-    begun, may_end, before = list[int](), threading.Event(), set(threading.enumerate())
-
-    def work(number: int) -> int:
-        begun.append(number)
-        if number > 0:
-            may_end.wait(60)
-        return number
-
-    results = each_done(work, range(10), 2)
-    assert next(results) == 0
-    results.close()  # pyright: ignore[reportAttributeAccessIssue]
-    may_end.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(60)
-    assert len(begun) <= 3
 
 
 def test_gathering_ends_where_the_shared_money_does_and_tells_what_it_took() -> None:

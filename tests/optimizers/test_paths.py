@@ -8,7 +8,7 @@ import dspy
 import pytest
 
 from rlm_module import RLM
-from rlm_module.optimizers.paths import acting_predictor, modules_of, owner_of, plain_path, rlms_of
+from rlm_module.optimizers.paths import acting_predictor, modules_of, open_rlms, owner_of, plain_path, rlms_of
 
 
 def _program() -> Any:
@@ -39,6 +39,20 @@ def test_frozen_parts_are_there_too() -> None:
     program.reader._compiled = True
     assert modules_of(program)["reader"] is program.reader
     assert next(iter(modules_of(program))) == ""
+
+
+def test_an_rlm_is_open_where_some_way_to_it_is() -> None:
+    program, frozen = _program(), _program()
+    program.frozen, program.ways = frozen, [frozen.reader]
+    frozen._compiled = program.reader._compiled = True
+    assert list(open_rlms(program)) == ["steps[1]", "named['first']", "frozen.reader"]
+    assert {"reader", "frozen.steps[1]"} <= rlms_of(program).keys()
+
+
+def test_the_mark_of_the_program_itself_does_not_count() -> None:
+    program = _program()
+    program._compiled = True
+    assert open_rlms(program) == rlms_of(program)
 
 
 @pytest.mark.parametrize(("path", "plain"), [("self", ""), ("self.reader", "reader"), ("self.self.x", "self.x")])
