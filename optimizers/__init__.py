@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rlm_module.lazy import exported
 
 if TYPE_CHECKING:
-    from rlm_module.optimizers.bootstrap import Gathering as Gathering
     from rlm_module.optimizers.bootstrap import RLMBootstrap as RLMBootstrap
     from rlm_module.optimizers.feedback import trajectory_feedback as trajectory_feedback
+    from rlm_module.optimizers.gathering import Gathering as Gathering
     from rlm_module.optimizers.gepa import RLMGEPA as RLMGEPA
     from rlm_module.optimizers.lineage import Candidate as Candidate
     from rlm_module.optimizers.lineage import Compilation as Compilation
@@ -40,7 +40,7 @@ _HOMES = {
     "Compilation": "lineage",
     "Diagnosis": "trajectories.diagnosis",
     "Dropped": "lineage",
-    "Gathering": "bootstrap",
+    "Gathering": "gathering",
     "Judged": "metrics",
     "Measured": "saving",
     "Metric": "metrics",

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import dspy
 from dspy.teleprompt import Teleprompter
 from tqdm import tqdm
 
-from rlm_module import RLM, Budget, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, first_paragraph, met_shared_limit
-from rlm_module.optimizers.choosing import Trajectory, chosen_few
+from rlm_module import Budget, Spent, spending
+from rlm_module.errors import InputError
+from rlm_module.optimizers.arguments import check_count, check_metric, check_program, checked_examples, is_finite
+from rlm_module.optimizers.choosing import chosen_few
 from rlm_module.optimizers.feedback import plain_metric
-from rlm_module.optimizers.gathering import checked_examples, each_done
+from rlm_module.optimizers.gathering import Harvest, solve
 from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.paths import open_rlms, rlms_of
 from rlm_module.optimizers.reach import require_reach
-from rlm_module.optimizers.trajectories.records import plain_path
-from rlm_module.prompting.demos import demonstration
+from rlm_module.optimizers.threads import each_done
 
 logger = logging.getLogger(__name__)
-
-_FAULTS_BEFORE_GIVING_UP = 3
-_ERROR_CHARS = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gathering:
-    """What gathering came to, as `program.gathering` holds it.
-
-    Args:
-        runs: Program runs, those that failed included.
-        good: Runs that scored the threshold or more.
-        failed: Runs in which the program failed.
-        unjudged: Runs for which the metric had no score.
-        cost_usd: US dollars; None where a price is not known.
-    """
-
-    runs: int
-    good: int
-    failed: int
-    unjudged: int
-    cost_usd: float | None
 
 
 class RLMBootstrap(Teleprompter):
@@ -77,17 +54,12 @@ class RLMBootstrap(Teleprompter):
         show_progress: bool = True,
     ) -> None:
         super().__init__()
-        if not callable(metric):
-            raise InputError(
-                f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one."
-            )
-        for name, value in (("max_demos", max_demos), ("max_runs", max_runs), ("num_threads", num_threads)):
-            is_left_out = value is None and name != "max_demos"
-            if not is_left_out and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        given: Any = threshold
-        if not isinstance(given, int | float) or isinstance(given, bool):
-            raise InputError(f"threshold must be a number, not {threshold!r}.")
+        check_metric(metric)
+        check_count("max_demos", max_demos)
+        check_count("max_runs", max_runs, may_be_none=True)
+        check_count("num_threads", num_threads, may_be_none=True)
+        if not is_finite(threshold):
+            raise InputError(f"threshold must be a finite number, not {threshold!r}.")
         self.metric = metric
         self.max_demos = max_demos
         self.threshold = threshold
@@ -116,175 +88,67 @@ class RLMBootstrap(Teleprompter):
             KeyboardInterrupt: If the user ends it.
         """
         examples, solver, compiled = self._prepared(student, teacher, trainset)
-        gathered = _Gathered()
+        harvest = Harvest(self.threshold)
         with spending(Budget()) as spent:
             try:
-                self._gather(gathered, solver, examples)
+                self._gather(harvest, solver, examples)
             except KeyboardInterrupt as interrupt:
-                logger.warning("Gathering was stopped after %d of %d runs.", gathered.runs, len(examples))
-                interrupt.partial = self._taught(compiled, gathered, spent)  # pyright: ignore[reportAttributeAccessIssue]
+                logger.warning("Gathering was stopped after %d of %d runs.", harvest.runs, len(examples))
+                interrupt.partial = self._taught(compiled, harvest, spent)  # pyright: ignore[reportAttributeAccessIssue]
                 raise
             finally:
                 spent.ledger.stop()
-        return self._taught(compiled, gathered, spent)
+        return self._taught(compiled, harvest, spent)
 
     def _prepared(
         self, student: dspy.Module, teacher: dspy.Module | None, trainset: Any
     ) -> tuple[list[dspy.Example], dspy.Module, dspy.Module]:
         """The examples, a copy of what solves them, and a copy of what is taught."""
-        for name, program in (("student", student), ("teacher", teacher)):
-            if not (isinstance(program, dspy.Module) or (name == "teacher" and program is None)):
-                raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
+        check_program("student", student)
+        if teacher is not None:
+            check_program("teacher", teacher)
         require_reach(student)
         examples = checked_examples(trainset)[: self.max_runs]
         solver = (teacher if teacher is not None else student).deepcopy()
         compiled = student.deepcopy()
         vars(compiled)["_compiled"] = False  # else a program that it becomes a part of would not save it
-        paths, frozen = list(_taught_rlms(compiled)), sorted(rlms_of(compiled).keys() - _taught_rlms(compiled).keys())
-        if frozen and not paths:
-            raise InputError("All RLMs of the program are frozen; call rlm_module.thaw(program) first.")
-        if frozen:
+        taught = open_rlms(compiled)
+        if not taught:
+            raise InputError(
+                "All RLMs of the program are frozen; call rlm_module.thaw(program) first."
+                if rlms_of(compiled)
+                else "The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot."
+            )
+        if not taught.keys() & rlms_of(solver).keys():
+            raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, taught))}).")
+        if frozen := sorted(rlms_of(compiled).keys() - taught.keys()):
             logger.info(
                 "Frozen parts stay as they are (%s); rlm_module.thaw(program) lets them learn.", ", ".join(frozen)
             )
-        if not paths:
-            raise InputError("The program holds no RLM to gather demonstrations for; use dspy.BootstrapFewShot.")
-        if not set(paths) & set(rlms_of(solver)):
-            raise InputError(f"The teacher has no RLM where the student has its own ({', '.join(map(repr, paths))}).")
         return examples, solver, compiled
 
-    def _taught(self, compiled: dspy.Module, gathered: _Gathered, spent: Spent) -> dspy.Module:
+    def _gather(self, harvest: Harvest, solver: dspy.Module, examples: list[dspy.Example]) -> None:
+        """Has the examples solved until all are, or the money is spent."""
+        metric = Metric(plain_metric(self.metric))
+        numbered = list(enumerate(examples))
+        with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
+            for solved in each_done(lambda item: solve(solver, metric, *item), numbered, self.num_threads):
+                harvest.take(solved)
+                bar.update()
+                bar.set_postfix(good=harvest.good, failed=harvest.failed)
+                harvest.require_a_score(is_over=harvest.runs == len(examples))
+                if solved.is_broke:
+                    logger.warning("Gathering ends after %d of %d runs for want of money.", harvest.runs, len(examples))
+                    return
+
+    def _taught(self, compiled: dspy.Module, harvest: Harvest, spent: Spent) -> dspy.Module:
         """The program with the best of what was gathered."""
-        for path, rlm in _taught_rlms(compiled).items():
-            found = gathered.trajectories.get(path, [])
+        for path, rlm in open_rlms(compiled).items():
+            found = harvest.trajectories.get(path, [])
             kept = chosen_few(found, self.max_demos)
             name = f"`{path}`" if path else "the program"
             logger.info("%d of %d trajectories became demonstrations of %s.", len(kept), len(found), name)
             if kept:
                 rlm.generate_action.demos = [one.demo for one in kept]
-        gathered.tell(self.threshold)
-        vars(compiled)["gathering"] = Gathering(
-            runs=gathered.runs,
-            good=gathered.good,
-            failed=gathered.failed,
-            unjudged=gathered.faults,
-            cost_usd=spent.usage.total.cost_usd,
-        )
+        vars(compiled)["gathering"] = harvest.gathering(spent.usage.total.cost_usd)
         return compiled
-
-    def _gather(self, gathered: _Gathered, solver: dspy.Module, examples: list[dspy.Example]) -> None:
-        metric = Metric(plain_metric(self.metric))
-        threads = self.num_threads or int(dspy.settings.num_threads or 1)
-        numbered = list(enumerate(examples))
-        with tqdm(total=len(examples), disable=not self.show_progress, desc="Gathering demonstrations") as bar:
-            for solved in each_done(partial(_solve, solver, metric), numbered, threads):
-                gathered.take(solved, self.threshold)
-                bar.update()
-                bar.set_postfix(good=gathered.good, failed=gathered.failed)
-                gathered.require_a_score(is_over=gathered.runs == len(examples))
-                if solved.is_broke:
-                    logger.warning(
-                        "Gathering ends after %d of %d runs for want of money.", gathered.runs, len(examples)
-                    )
-                    return
-
-
-def rlms_of(program: dspy.Module) -> dict[str, RLM]:
-    """The RLMs of a program by path, frozen ones included; an RLM itself has an empty path."""
-    return {plain_path(name): module for name, module in named_modules(program) if isinstance(module, RLM)}
-
-
-def _taught_rlms(program: dspy.Module) -> dict[str, RLM]:
-    """Those that are neither frozen nor within a frozen part, whose demonstrations would not be saved."""
-    open_parts = {id(module) for _, module in program.named_sub_modules(skip_compiled=True)}
-    return {
-        path: rlm
-        for path, rlm in rlms_of(program).items()
-        if id(rlm) in open_parts and not getattr(rlm, "_compiled", False)
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Solved:
-    """What became of one example: trajectories by path, or why there are none.
-
-    Args:
-        score: None where the program or the metric failed.
-        error: Why the program failed.
-        fault: What was wrong with the metric.
-        is_broke: Whether the program failed for want of money or tokens that many runs share.
-    """
-
-    example: int
-    score: float | None = None
-    error: str | None = None
-    fault: str | None = None
-    is_broke: bool = False
-    trajectories: tuple[tuple[str, Trajectory], ...] = ()
-
-
-def _solve(solver: dspy.Module, metric: Metric, numbered: tuple[int, dspy.Example]) -> _Solved:
-    number, example = numbered
-    try:
-        with capture_runs() as runs, dspy.context(trace=[]):
-            prediction = solver(**example.inputs())
-            trace = list(dspy.settings.trace)
-    except dspy.LMConfigurationError as error:
-        raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
-    except Exception as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:_ERROR_CHARS]}"
-        return _Solved(number, error=told, is_broke=met_shared_limit(error))
-    judged = metric.judge(example, prediction, trace)
-    if judged.fault is not None:
-        return _Solved(number, fault=judged.fault)
-    demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
-    found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
-    return _Solved(number, judged.score, trajectories=found)
-
-
-@dataclass(slots=True)
-class _Gathered:
-    """What all examples came to."""
-
-    trajectories: dict[str, list[Trajectory]] = field(default_factory=dict[str, list[Trajectory]])
-    runs: int = 0
-    good: int = 0
-    failed: int = 0
-    faults: int = 0
-    last_fault: str = ""
-
-    def take(self, solved: _Solved, threshold: float) -> None:
-        self.runs += 1
-        if solved.error is not None:
-            self.failed += 1
-            logger.warning("Example %d is left out, as the program raised %s", solved.example, solved.error)
-        elif solved.fault is not None:
-            self.faults += 1
-            self.last_fault = solved.fault
-            logger.warning("Example %d is left out. %s", solved.example, solved.fault)
-        elif solved.score is not None and solved.score >= threshold:
-            self.good += 1
-            for path, trajectory in solved.trajectories:
-                self.trajectories.setdefault(path, []).append(trajectory)
-
-    def require_a_score(self, *, is_over: bool) -> None:
-        """Gives up where the metric has judged no example yet, and not for want of trying.
-
-        Raises:
-            InputError: If so.
-        """
-        is_useless = self.faults > 0 and self.faults + self.failed == self.runs
-        if is_useless and (is_over or self.faults >= _FAULTS_BEFORE_GIVING_UP):
-            raise InputError(f"The metric judged none of {self.faults} predictions. {self.last_fault}")
-
-    def tell(self, threshold: float) -> None:
-        logger.info(
-            "%d program runs: %d scored %g or more, %d failed, %d could not be judged.",
-            self.runs,
-            self.good,
-            threshold,
-            self.failed,
-            self.faults,
-        )
-        if not self.trajectories:
-            logger.warning("No trajectory was good enough to be a demonstration; the program is as it was.")

@@ -10,12 +10,13 @@ import dspy
 from rlm_module import Run, RunPrediction, traced_runs
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
+from rlm_module.optimizers.arguments import check_metric
 from rlm_module.optimizers.metrics import Judged, Metric
+from rlm_module.optimizers.paths import owner_of, plain_path
 from rlm_module.optimizers.trajectories.diagnosis import diagnose
-from rlm_module.optimizers.trajectories.records import plain_path, render
+from rlm_module.optimizers.trajectories.records import render
 
 _RUNS, _OTHER_RUNS = 3, 8
-_OWN = ("generate_action", "extract", "wording")
 
 
 class _Ran(Protocol):
@@ -94,8 +95,7 @@ def trajectory_feedback(metric: Callable[..., Any], *, chars: int = 6_000) -> Tr
     Raises:
         InputError: If the metric cannot be called.
     """
-    if not callable(metric):
-        raise InputError(f"A metric is a function of example and prediction, not {type(metric).__name__}; pass one.")
+    check_metric(metric)
     if chars < 0:
         raise InputError(f"chars is a length, at least 0, not {chars!r}.")
     return TrajectoryFeedback(plain_metric(metric), chars)
@@ -117,7 +117,7 @@ class _Telling:
         named: Sequence[_Ran],
         chars: int,
     ) -> None:
-        owner = None if predictor is None else _owner(predictor)
+        owner = None if predictor is None else owner_of(predictor)
         ids = {run.run_id for run in named}
         self._is_asked = predictor is not None
         self._own = [run for run in runs if run.run_id in ids]
@@ -155,12 +155,6 @@ def _runs(prediction: Any, trace: Any) -> list[_Ran]:
         if isinstance(run, Run):
             found.append(run)
     return list({run.run_id: run for run in found}.values())
-
-
-def _owner(predictor: str) -> str:
-    """The path of the RLM that a predictor belongs to, or its own name."""
-    path, _, last = predictor.rpartition(".")
-    return path if last in _OWN else predictor
 
 
 def _inputs(example: dspy.Example) -> dict[str, Any]:

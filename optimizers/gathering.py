@@ -1,85 +1,139 @@
-"""Runs a program over examples, several at a time, until they are done, a limit is reached, or somebody stops it."""
+"""What gathering demonstrations comes to: what became of each example, and the trajectories of those that went well."""
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
 
 import dspy
 
-from rlm_module.errors import InputError
+from rlm_module import capture_runs
+from rlm_module.errors import InputError, describe, met_shared_limit
+from rlm_module.optimizers.choosing import Trajectory
+from rlm_module.optimizers.failures import FAILURES, require_lm
+from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.paths import plain_path
+from rlm_module.prompting.demos import demonstration
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_UNJUDGED_BEFORE_GIVING_UP = 3
+_ERROR_CHARS = 300
 
 
-def checked_examples(trainset: Any, name: str = "trainset") -> list[dspy.Example]:
-    """The examples as a list.
-
-    Raises:
-        InputError: If there are none, or one is no example or does not say which of its fields are inputs.
-    """
-    examples = list(trainset) if trainset is not None else []
-    if not examples:
-        raise InputError(f"The {name} is empty; pass a list of dspy.Example.")
-    for number, example in enumerate(examples):
-        if not isinstance(example, dspy.Example):
-            raise InputError(f"{name}[{number}] is no dspy.Example but {type(example).__name__}; make it one.")
-        try:
-            example.inputs()
-        except ValueError:
-            raise InputError(
-                f"{name}[{number}] does not say which of its fields are inputs; call its with_inputs(...)."
-            ) from None
-    return examples
-
-
-def each_done(work: Callable[[T], Any], items: Sequence[T], num_threads: int) -> Iterator[Any]:
-    """What `work` returns for each item, as it is done, in contexts like this one.
-
-    Where the caller stops taking, or Ctrl-C is pressed, no further item is begun; what is under way on another thread
-    ends by itself and is not waited for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathering:
+    """What gathering came to, as `program.gathering` holds it.
 
     Args:
-        work: What it raises is raised here, and ends the others.
-        items: Taken in order.
-        num_threads: How many at a time; with one, all happens on this thread.
+        runs: Program runs, those that failed included.
+        good: Runs that scored the threshold or more.
+        failed: Runs in which the program failed.
+        unjudged: Runs for which the metric had no score.
+        cost_usd: US dollars; None where a price is not known.
     """
-    if num_threads <= 1:
-        for item in items:
-            yield work(item)
-        return
-    waiting, done, stopped = iter(items), queue.SimpleQueue[Any](), threading.Event()
-    lock = threading.Lock()
 
-    def run() -> None:
-        while not stopped.is_set():
-            with lock:
-                item = next(waiting, None)
-            if item is None:
-                return
-            try:
-                done.put(work(item))
-            except BaseException as error:  # to be raised where results are taken
-                done.put(_Raised(error))
+    runs: int
+    good: int
+    failed: int
+    unjudged: int
+    cost_usd: float | None
 
-    for _ in range(min(num_threads, len(items))):
-        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What became of one example: trajectories by path, or why there are none.
+
+    Args:
+        number: That of the example.
+        score: None where the program or the metric failed.
+        error: Why the program failed.
+        fault: What was wrong with the metric.
+        is_broke: Whether the program failed for want of money or tokens that many runs share.
+        trajectories: Those of the RLMs that submitted an answer.
+    """
+
+    number: int
+    score: float | None = None
+    error: str | None = None
+    fault: str | None = None
+    is_broke: bool = False
+    trajectories: tuple[tuple[str, Trajectory], ...] = ()
+
+
+def solve(program: dspy.Module, metric: Metric, number: int, example: dspy.Example) -> Solved:
+    """Has a program solve an example.
+
+    Raises:
+        InputError: If no run can succeed, since there is no LM.
+    """
     try:
-        for _ in items:
-            result = done.get()
-            if isinstance(result, _Raised):
-                raise result.error
-            yield result
-    finally:
-        stopped.set()
+        with capture_runs() as runs, dspy.context(trace=[]):
+            prediction = program(**example.inputs())
+            trace = list(dspy.settings.trace)
+    except FAILURES as error:
+        require_lm(error)
+        told = " ".join(describe(error).split())[:_ERROR_CHARS]
+        return Solved(number, error=told, is_broke=met_shared_limit(error))
+    judged = metric.judge(example, prediction, trace)
+    if judged.fault is not None:
+        return Solved(number, fault=judged.fault)
+    demos = ((plain_path(run.path), demonstration(run.events)) for run in runs)
+    found = tuple((path, Trajectory(demo, judged.score, number)) for path, demo in demos if demo is not None)
+    return Solved(number, judged.score, trajectories=found)
 
 
-class _Raised:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+@dataclass(slots=True)
+class Harvest:
+    """The good trajectories of all examples by path, and how many examples came to what.
+
+    Args:
+        threshold: The least score of a good one.
+    """
+
+    threshold: float
+    trajectories: dict[str, list[Trajectory]] = field(default_factory=dict[str, list[Trajectory]])
+    runs: int = 0
+    good: int = 0
+    failed: int = 0
+    unjudged: int = 0
+    _last_fault: str = ""
+
+    def take(self, solved: Solved) -> None:
+        """Adds what became of an example."""
+        self.runs += 1
+        if solved.error is not None:
+            self.failed += 1
+            logger.warning("Example %d is left out, as the program raised %s", solved.number, solved.error)
+        elif solved.fault is not None:
+            self.unjudged += 1
+            self._last_fault = solved.fault
+            logger.warning("Example %d is left out. %s", solved.number, solved.fault)
+        elif solved.score is not None and solved.score >= self.threshold:
+            self.good += 1
+            for path, trajectory in solved.trajectories:
+                self.trajectories.setdefault(path, []).append(trajectory)
+
+    def require_a_score(self, *, is_over: bool) -> None:
+        """Gives up where the metric has judged no example yet, and not for want of trying.
+
+        Raises:
+            InputError: If so.
+        """
+        is_useless = self.unjudged > 0 and self.unjudged + self.failed == self.runs
+        if is_useless and (is_over or self.unjudged >= _UNJUDGED_BEFORE_GIVING_UP):
+            raise InputError(f"The metric judged none of {self.unjudged} predictions. {self._last_fault}")
+
+    def gathering(self, cost_usd: float | None) -> Gathering:
+        """The record of it, which is logged, too."""
+        logger.info(
+            "%d program runs: %d scored %g or more, %d failed, %d could not be judged.",
+            self.runs,
+            self.good,
+            self.threshold,
+            self.failed,
+            self.unjudged,
+        )
+        if not self.trajectories:
+            logger.warning("No trajectory was good enough to be a demonstration; the program is as it was.")
+        return Gathering(runs=self.runs, good=self.good, failed=self.failed, unjudged=self.unjudged, cost_usd=cost_usd)

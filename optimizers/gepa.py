@@ -13,6 +13,7 @@ from dspy.teleprompt import Teleprompter
 
 from rlm_module import Budget, spending
 from rlm_module.errors import InputError
+from rlm_module.optimizers.arguments import check_program
 from rlm_module.optimizers.evolution.cases import Case, cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
@@ -116,9 +117,7 @@ class RLMGEPA(Teleprompter):
         """
         if kwargs:
             raise InputError(f"compile takes no {', '.join(sorted(kwargs))}; options are given to RLMGEPA.")
-        given: Any = student
-        if not isinstance(given, dspy.Module):
-            raise InputError(f"The student must be a dspy.Module, not {type(given).__name__}.")
+        check_program("student", student)
         train = cases(trainset, "trainset")
         val = train if valset is None else cases(valset, "valset")
         return self._run(student, train, val, self._options(train, val))
@@ -168,7 +167,7 @@ class RLMGEPA(Teleprompter):
             minibatch_size=self.minibatch_size,
             learn=self.learn,
             max_text_chars=self.max_text_chars,
-            num_threads=self.num_threads or dspy.settings.num_threads or 1,
+            num_threads=self.num_threads,
             seed=self.seed,
             show_progress=self.show_progress,
             perfect_score=self.perfect_score,

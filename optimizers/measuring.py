@@ -10,10 +10,12 @@ from typing import Any
 import dspy
 
 from rlm_module import Budget, spending
-from rlm_module.errors import InputError, first_paragraph, in_a_line
-from rlm_module.optimizers.gathering import checked_examples, each_done
+from rlm_module.errors import in_a_line
+from rlm_module.optimizers.arguments import check_metric, checked_examples
+from rlm_module.optimizers.failures import FAILURES, require_lm
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.saving import Measured
+from rlm_module.optimizers.threads import each_done
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +38,16 @@ def measure(
         num_threads: Examples at a time; None for `dspy.settings.num_threads`.
 
     Raises:
-        InputError: If there are no examples, one has no inputs, or there is no LM to run them.
+        InputError: If there are no examples, one has no inputs, the metric cannot be called, or there is no LM.
     """
+    check_metric(metric)
     judge = Metric(metric)
 
     def score(example: dspy.Example) -> float:
         try:
             prediction = program(**example.inputs())
-        except dspy.LMConfigurationError as error:
-            raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
-        except Exception as error:
+        except FAILURES as error:
+            require_lm(error)
             logger.warning("An example counts as 0, since the program failed: %s", in_a_line(error))
             return 0.0
         judged = judge.judge(example, prediction)
@@ -54,6 +56,5 @@ def measure(
         return judged.score
 
     with spending(Budget()) as spent:
-        threads = num_threads or dspy.settings.num_threads or 1
-        scores = list(each_done(score, checked_examples(examples, "examples"), threads))
+        scores = list(each_done(score, checked_examples(examples, "set of examples"), num_threads))
     return Measured(examples=len(scores), score=statistics.fmean(scores), cost_usd=spent.usage.total.cost_usd)

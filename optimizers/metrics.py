@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import dspy
 
 from rlm_module.errors import describe
+from rlm_module.optimizers.failures import FAILURES
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Metric:
         try:
             returned = self.metric(*given[: self._positions], **{name: named[name] for name in self._keywords})
             return self._read(returned)
-        except (Exception, SystemExit, CancelledError) as error:
+        except FAILURES as error:
             told = _short(describe(error))
             return Judged(0.0, fault=f"The metric raised {told}; the example counts as 0.")
 

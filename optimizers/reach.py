@@ -6,8 +6,8 @@ from typing import Any
 
 import dspy
 
-from rlm_module import RLM, named_modules
 from rlm_module.errors import InputError
+from rlm_module.optimizers.paths import rlms_of
 
 
 def require_reach(program: dspy.Module) -> None:
@@ -26,10 +26,10 @@ def require_reach(program: dspy.Module) -> None:
         if id(module) not in reached:
             reached[id(module)] = module
             waiting += [part for value in vars(module).values() for part in _flat(value)]
-    lost = [name for name, module in named_modules(program) if isinstance(module, RLM) and id(module) not in reached]
+    lost = [path for path, rlm in rlms_of(program).items() if id(rlm) not in reached]
     if lost:
         raise InputError(
-            f"What the RLM at `{lost[0].removeprefix('self.')}` learns could not be saved, since dspy finds no "
+            f"What the RLM at `{lost[0]}` learns could not be saved, since dspy finds no "
             "predictors in lists or dicts within others; make it an attribute, or an item of a list or dict that is."
         )
 

@@ -9,19 +9,23 @@ from typing import Any
 import dspy
 
 
-def named_modules(program: dspy.Module) -> Iterator[tuple[str, dspy.Module]]:
+def named_modules(program: dspy.Module, *, skip_frozen: bool = False) -> Iterator[tuple[str, dspy.Module]]:
     """Each module of a program once, by its shortest name, the program itself as "self" first.
 
     `dspy.Module.named_sub_modules` says `self.steps[first]` of what stands in a dict, but names the predictors in it
     `steps['first'].…`, and so do optimizers and saved files; here it is `self.steps['first']`.
 
     Args:
-        program: It; parts of it that are marked as compiled are gone through, too.
+        program: It.
+        skip_frozen: Whether its parts that are marked as compiled, which dspy neither saves nor compiles, are left out
+            with all that is in them; the program itself is not.
     """
     waiting: deque[tuple[str, Any]] = deque([("self", program)])
     seen = {id(program)}
     while waiting:
         name, found = waiting.popleft()
+        if skip_frozen and found is not program and getattr(found, "_compiled", False):
+            continue
         if isinstance(found, dspy.Module):
             yield name, found
         for end, part in _parts(found):

@@ -55,6 +55,16 @@ def test_names_are_those_of_dspys_predictors() -> None:
     assert {type(module) for _, module in named_modules(program)} > {Holding, RLM, dspy.ChainOfThought}
 
 
+def test_frozen_parts_can_be_left_out_with_all_that_is_in_them() -> None:
+    program: Any = Holding()
+    program._compiled = program.d["x"]._compiled = True
+    names, left = ({name for name, _ in named_modules(program, skip_frozen=skip)} for skip in (False, True))
+    left_out = names - left
+    assert "self.d['x']" in left_out
+    assert all(name.startswith("self.d['x']") for name in left_out)
+    assert len(left_out) > 1
+
+
 def test_a_metric_is_asked_by_the_names_that_dspy_has_and_is_shown_what_they_did() -> None:
     asked: dict[str, int] = {}
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rlm_module.optimizers.evolution.components import Component, Components, predictor_name
+from rlm_module.optimizers.evolution.components import Component, Components
 from rlm_module.optimizers.evolution.rollouts import Rollout
+from rlm_module.optimizers.paths import acting_predictor
 from rlm_module.optimizers.trajectories.diagnosis import Diagnosis
 from rlm_module.optimizers.trajectories.layout import ends
 from rlm_module.optimizers.trajectories.records import RunRecord
@@ -162,7 +163,9 @@ def _marks(components: Components, program: Any) -> dict[str, Marks]:
     marks: dict[str, Marks] = {}
     for owner, signature in signatures.items():
         others = {name for other, found in signatures.items() if other != owner for name in found.fields}
-        names = {owner, f"self.{owner}", predictor_name(owner), re.split(r"[.\[]", owner)[-1]} if owner else set[str]()
+        names = (
+            {owner, f"self.{owner}", acting_predictor(owner), re.split(r"[.\[]", owner)[-1]} if owner else set[str]()
+        )
         task = signature.__name__ if signature.__name__ not in _GENERIC else ""
         unique = task if sum(found.__name__ == task for found in signatures.values()) == 1 else ""
         marks[owner] = Marks(frozenset(names - {""}), unique, frozenset(set(signature.fields) - others))

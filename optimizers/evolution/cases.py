@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -15,6 +15,7 @@ import dspy
 import pydantic
 
 from rlm_module.errors import InputError
+from rlm_module.optimizers.arguments import checked_examples
 from rlm_module.signatures import SandboxInput
 
 _DEEPEST = 40
@@ -43,27 +44,12 @@ def cases(examples: Any, name: str) -> list[Case]:
         name: What they are, for error messages.
 
     Raises:
-        InputError: If there are none, or one has no inputs.
+        InputError: If `checked_examples` refuses them.
     """
-    if not isinstance(examples, Iterable) or isinstance(examples, str):
-        raise InputError(f"The {name} must be a list of dspy.Example, not {type(examples).__name__}.")
-    given: list[Any] = list(examples)
-    if not given:
-        raise InputError(f"The {name} is empty; give at least one dspy.Example.")
-    found: list[Case] = []
-    for number, example in enumerate(given):
-        if not isinstance(example, dspy.Example):
-            raise InputError(f"Item {number} of the {name} is a {type(example).__name__}, not a dspy.Example.")
-        try:
-            inputs = example.inputs()
-        except ValueError:
-            inputs = None
-        if not inputs:
-            raise InputError(
-                f"Example {number} of the {name} does not tell its inputs; call `.with_inputs(...)` with their names."
-            )
-        found.append(Case(number, example, digest([sorted(inputs.keys()), dict(example.items())])))
-    return found
+    return [
+        Case(number, example, digest([sorted(example.inputs().keys()), dict(example.items())]))
+        for number, example in enumerate(checked_examples(examples, name))
+    ]
 
 
 def digest(value: Any) -> str:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import dspy
 
-from rlm_module import RLM, named_modules
+from rlm_module import RLM
 from rlm_module.errors import InputError
+from rlm_module.optimizers.paths import modules_of, open_rlms
 from rlm_module.optimizers.reach import require_reach
 
 Kind = Literal["strategy", "extract", "tools", "sub_calls", "predictor"]
@@ -49,8 +50,7 @@ class Components:
     def __init__(self, program: dspy.Module, learn: Sequence[str] = LEARNABLE) -> None:
         require_reach(program)
         found: list[Component] = []
-        modules = [(plain(name), module) for name, module in named_modules(program)]
-        self.rlms = {name: module for name, module in modules if isinstance(module, RLM) and not _hidden(name, modules)}
+        self.rlms = open_rlms(program)
         for owner, rlm in self.rlms.items():
             found += [part for part in _of_rlm(owner, rlm) if part.kind in learn]
         inner = {id(predictor) for rlm in self.rlms.values() for predictor in rlm.predictors()}
@@ -99,24 +99,6 @@ def _task(signature: Any) -> str:
     return f"{', '.join(signature.input_fields)} -> {', '.join(signature.output_fields)}"
 
 
-def plain(path: str) -> str:
-    """Where a module stands in the program, as the names of its predictors begin."""
-    return "" if path == "self" else path.removeprefix("self.")
-
-
-def predictor_name(owner: str) -> str:
-    """The name in dspy of the predictor that acts for an RLM."""
-    return f"{owner}.generate_action" if owner else "generate_action"
-
-
-def _hidden(name: str, modules: Sequence[tuple[str, Any]]) -> bool:
-    """Whether it stands in a part of the program that is marked as compiled, or is such a part."""
-    return bool(name) and any(
-        getattr(module, "_compiled", False) and other and (name == other or name.startswith((f"{other}.", f"{other}[")))
-        for other, module in modules
-    )
-
-
 def _of_rlm(owner: str, rlm: RLM) -> Iterator[Component]:
     begin = f"{owner}." if owner else ""
     if _has_text(rlm.generate_action):
@@ -137,7 +119,7 @@ def _find(program: dspy.Module, part: Component) -> Any:
     """The RLM or predictor that a component belongs to."""
     if part.kind == "predictor":
         return next(predictor for name, predictor in program.named_predictors() if name == part.owner)
-    return next(module for name, module in named_modules(program) if plain(name) == part.owner)
+    return modules_of(program)[part.owner]
 
 
 def _read(owner: Any, part: Component) -> str:

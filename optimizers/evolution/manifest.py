@@ -14,9 +14,10 @@ import pydantic
 
 from rlm_module import RLM
 from rlm_module.optimizers.evolution.cases import Case, digest
-from rlm_module.optimizers.evolution.components import Components, plain
+from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.options import Options
 from rlm_module.optimizers.feedback import plain_metric
+from rlm_module.optimizers.paths import modules_of, rlms_of
 
 _OPTIONS = ("minibatch_size", "learn", "max_text_chars", "seed", "perfect_score")
 _LIMITS = (
@@ -40,8 +41,8 @@ def described(
         val: The validation examples.
     """
     texts = components.texts(student)
-    modules: list[tuple[str, Any]] = [(plain(name), module) for name, module in student.named_sub_modules()]
-    rlms = {name: module for name, module in modules if isinstance(module, RLM)}
+    modules: list[tuple[str, Any]] = list(modules_of(student).items())
+    rlms = rlms_of(student)
     return {
         "program": {
             "class": type(student).__qualname__,

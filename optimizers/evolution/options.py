@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from rlm_module.errors import InputError
+from rlm_module.optimizers.arguments import check_count, check_metric, is_finite, is_whole
 from rlm_module.optimizers.evolution.components import LEARNABLE
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Options:
     minibatch_size: int
     learn: tuple[str, ...]
     max_text_chars: int
-    num_threads: int
+    num_threads: int | None
     seed: int
     show_progress: bool
     perfect_score: float
@@ -102,33 +102,19 @@ def check(
     Raises:
         InputError: Naming the first such option.
     """
-    if not callable(metric):
-        raise InputError(f"metric must be a function of an example and a prediction, not {type(metric).__name__}.")
-    for name, value in (
-        ("max_runs", max_runs),
-        ("patience", patience),
-        ("minibatch_size", minibatch_size),
-        ("max_text_chars", max_text_chars),
-        ("num_threads", num_threads),
-    ):
-        may_be_left_out = value is None and name in ("max_runs", "patience", "num_threads")
-        if not may_be_left_out and (not _is_int(value) or value < 1):
-            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}.")
-    if max_cost_usd is not None and not (_is_number(max_cost_usd) and max_cost_usd > 0):
+    check_metric(metric)
+    check_count("max_runs", max_runs, may_be_none=True)
+    check_count("patience", patience, may_be_none=True)
+    check_count("minibatch_size", minibatch_size)
+    check_count("max_text_chars", max_text_chars)
+    check_count("num_threads", num_threads, may_be_none=True)
+    if max_cost_usd is not None and not (is_finite(max_cost_usd) and max_cost_usd > 0):
         raise InputError(f"max_cost_usd must be an amount above 0, not {max_cost_usd!r}; leave it out for no limit.")
-    if not _is_number(perfect_score):
+    if not is_finite(perfect_score):
         raise InputError(f"perfect_score must be a finite number, not {perfect_score!r}.")
-    if not _is_int(seed):
+    if not is_whole(seed):
         raise InputError(f"seed must be a whole number, not {seed!r}.")
     if isinstance(learn, str) or not isinstance(learn, Sequence | Set):
         raise InputError(f'learn must be a list of names such as ["strategy"], not {learn!r}.')
     if unknown := [name for name in learn if name not in LEARNABLE]:
         raise InputError(f"learn takes {', '.join(map(repr, LEARNABLE))}, not {unknown[0]!r}.")
-
-
-def _is_int(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

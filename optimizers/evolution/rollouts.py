@@ -13,7 +13,7 @@ from rlm_module.optimizers.evolution.cases import Case, digest
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
-from rlm_module.optimizers.gathering import each_done
+from rlm_module.optimizers.threads import each_done
 from rlm_module.optimizers.trajectories.records import RunRecord
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Rollouts:
         run: Runs one copy on one example.
         allowance: Out of which runs are paid.
         evaluations: Where they are kept.
-        threads: Runs at once.
+        threads: Runs at once; None for `dspy.settings.num_threads`.
         on_run: Called after each run.
     """
 
@@ -88,7 +88,7 @@ class Rollouts:
         run: Callable[[dspy.Module, dspy.Example], Rollout],
         allowance: Allowance,
         evaluations: Evaluations,
-        threads: int = 1,
+        threads: int | None = 1,
         on_run: Callable[[Rollout], None] = lambda rollout: None,
     ) -> None:
         self._student = student

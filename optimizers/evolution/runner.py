@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
 
-from rlm_module import RLM, Budget, RunPrediction, Spent, capture_runs, named_modules, spending
-from rlm_module.errors import InputError, describe, first_paragraph, met_shared_limit
-from rlm_module.optimizers.evolution.components import Components, plain, predictor_name
+from rlm_module import RLM, Budget, RunPrediction, Spent, capture_runs, spending
+from rlm_module.errors import describe, met_shared_limit
+from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
+from rlm_module.optimizers.failures import FAILURES, require_lm
 from rlm_module.optimizers.metrics import Metric
+from rlm_module.optimizers.paths import acting_predictor, rlms_of
 from rlm_module.optimizers.trajectories.layout import ends
 from rlm_module.optimizers.trajectories.records import RunRecord, records_of
 
@@ -51,9 +52,8 @@ class Runner:
             program = self._paying(program, spent)
             try:
                 prediction = program(**inputs)
-            except dspy.LMConfigurationError as error:
-                raise InputError(f"No run can succeed: {first_paragraph(error)}") from error
-            except (Exception, SystemExit, CancelledError) as error:
+            except FAILURES as error:
+                require_lm(error)
                 fault = f"{FAILED}{ends(describe(error), _ERROR_CHARS)}"
                 failed = BROKE if met_shared_limit(error) else "program"
             trace = list(dspy.settings.trace or [])
@@ -112,12 +112,12 @@ class Runner:
         """What the metric says when it is asked about one RLM or predictor, for each that acted."""
         acted = {record.path for record in records} | self._steps(program, trace).keys()
         predictors = {id(p): name for name, p in program.named_predictors()}
-        modules = [(plain(place), module) for place, module in named_modules(program) if isinstance(module, RLM)]
-        names = {owner: name for owner, rlm in modules if (name := predictors.get(id(rlm.generate_action)))}
+        rlms = rlms_of(program)
+        names = {owner: name for owner, rlm in rlms.items() if (name := predictors.get(id(rlm.generate_action)))}
         said: dict[str, str] = {}
         for by_path in (False, True):
             for owner in [owner for owner in self._components.owners if owner in acted]:
-                name = owner if owner in self._components.predictors else names.get(owner, predictor_name(owner))
+                name = owner if owner in self._components.predictors else names.get(owner, acting_predictor(owner))
                 own = [step for step in trace if predictors.get(id(step[0])) == name]
                 judged = self._metric.judge(example, prediction, trace, owner if by_path else name, own)
                 said[owner] = judged.feedback

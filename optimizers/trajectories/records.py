@@ -11,6 +11,7 @@ from typing import Any
 from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
 from rlm_module.journal import Journal
+from rlm_module.optimizers.paths import plain_path
 from rlm_module.optimizers.trajectories.diagnosis import Diagnosis, diagnose, repeats
 from rlm_module.optimizers.trajectories.layout import Exchange, Passage, Section, ends
 from rlm_module.optimizers.trajectories.runtree import ToldCall, ToldNode, ToldTurn, told
@@ -71,11 +72,6 @@ def records_of(
         events = run.events
         records.append(RunRecord(plain_path(run.path), render(events, chars=chars), diagnose(events, inputs)))
     return tuple(records)
-
-
-def plain_path(path: str) -> str:
-    """Where an RLM stands in its program, as its predictors' names begin."""
-    return "" if path == "self" else path.removeprefix("self.")
 
 
 def render(events: Sequence[AnyEvent], *, chars: int = 12_000) -> str:

@@ -93,7 +93,7 @@ def test_a_program_that_failed_leaves_a_score_of_zero() -> None:
 
 @pytest.mark.parametrize("metric", [None, "exact"])
 def test_what_is_no_metric_is_refused(metric: Any) -> None:
-    with pytest.raises(InputError, match="A metric is a function"):
+    with pytest.raises(InputError, match="metric must be a function"):
         trajectory_feedback(metric)
 
 

@@ -54,5 +54,5 @@ def test_a_metric_that_fails_counts_as_0() -> None:
 
 
 def test_without_examples_there_is_nothing_to_measure() -> None:
-    with pytest.raises(InputError, match="examples is empty"):
+    with pytest.raises(InputError, match="set of examples is empty"):
         measure(_Program(), [], _is_right)
