@@ -91,8 +91,13 @@ def _stage(part: Part, fault: Callable[[int], Outcome]) -> Stage:
     return Stage({"root": lambda _: Reply(turn(asks)), part: fault})
 
 
+def _interpreter(part: Part, engine: Engine) -> Callable[[], Any]:
+    """A fault of the root's own calls meets no sandbox, so that one engine beside a real one is enough there."""
+    return FakeInterpreter if part in ("root", "extract") and engine == "litellm" else Sandbox
+
+
 def _run(
-    stage: Stage, part: Part, engine: Engine, budget: Budget, interpreter: Callable[[], Any] = Sandbox
+    stage: Stage, part: Part, engine: Engine, budget: Budget, interpreter: Callable[[], Any]
 ) -> tuple[Run, FatalError | None]:
     max_iters = 1 if part == "extract" else 3
     rlm = RLM(
@@ -124,7 +129,7 @@ def _is_sound(run: Run, budget: Budget) -> bool:
 def test_fault(row: str, part: Part, engine: Engine) -> None:
     known = ROWS[row]
     stage = replace(_stage(part, lambda _: known.fault), is_retried=row == "429 with Retry-After" and engine == "lm15")
-    run, error = _run(stage, part, engine, Budget())
+    run, error = _run(stage, part, engine, Budget(), _interpreter(part, engine))
     assert _is_sound(run, Budget())
     assert run.trajectory
     if part == "extract":
@@ -149,7 +154,7 @@ def test_usage(row: str, part: Part, engine: Engine) -> None:
         return WrongUsage(WRONG_USAGE[row], text=work(part, number).text)
 
     stage = _stage(part, lying)
-    run, error = _run(stage, part, engine, _BUDGET)
+    run, error = _run(stage, part, engine, _BUDGET, _interpreter(part, engine))
     assert _is_sound(run, _BUDGET)
     if (row, engine) in _UNREADABLE:
         assert run.outputs.get("answer") in (None, "drawn up", "lm, lm", "lm")
