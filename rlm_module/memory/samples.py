@@ -37,6 +37,7 @@ def observation(
     supersedes: str | None = None,
     stated_at: dt.datetime = START,
     refers: dt.datetime | None = None,
+    ends: dt.datetime | None = None,
 ) -> Observation:
     """An observation that rests on turns of a session, the first where none is named."""
     return Observation(
@@ -45,6 +46,7 @@ def observation(
         value=f"of {positions}",
         stated_at=stated_at,
         refers_start=refers,
+        refers_end=ends,
         supersedes=supersedes,
         source_turn_ids=tuple(f"{id_of(user, caller_id)}.{position}" for position in positions or (0,)),
     )

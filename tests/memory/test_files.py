@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -9,13 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rlm_module.errors import InputError
-from rlm_module.memory import SqliteStore, StoreBusyError, StoreError
+from rlm_module.memory import ExportedLine, SqliteStore, StoreBusyError, StoreError
 from rlm_module.memory.samples import session
+from rlm_module.memory.sqlite import schema
 from rlm_module.memory.sqlite.schema import MIGRATIONS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,6 +63,46 @@ def test_another_programs_file_is_refused_and_left_as_it_is(tmp_path: Path) -> N
         SqliteStore(tmp_path / "text")
     with pytest.raises(StoreError, match="cannot be used"):
         SqliteStore(tmp_path / "no such folder" / "memory.db")
+
+
+def test_migrations_that_files_have_had_do_not_change() -> None:
+    """A change would leave files that were made before without it: append another migration."""
+    found = [hashlib.sha256("\n".join(map(str.strip, migration)).encode()).hexdigest()[:12] for migration in MIGRATIONS]
+    assert found == ["cb7b51b733e3"]
+
+
+def test_an_earlier_versions_store_is_brought_up_to_date_with_all_that_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "memory.db"
+    with SqliteStore(path) as store:
+        store.user("ann").ingest([session("a", "one", "two")])
+        before = list(store.user("ann").export())
+    monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE notes (text TEXT)", "SELECT broken")))
+    with pytest.raises(StoreError, match="cannot be used"):
+        SqliteStore(path)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE notes (text TEXT)",)))
+    for _ in range(2):
+        with SqliteStore(path) as store:
+            assert list(store.user("ann").export()) == before
+    sql(path, "INSERT INTO notes VALUES ('there')")
+
+
+def test_who_has_begun_to_write_is_not_overtaken(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    with SqliteStore(path) as store, SqliteStore(path, patience=0.05) as other:
+        ann, bob = store.user("ann"), other.user("bob")
+        ann.ingest([session("a", "one")])
+        lines = list(ann.export())
+        ann.forget_session(ann.session_id("a") or "")
+
+        def overtaken() -> Iterator[ExportedLine]:
+            with pytest.raises(StoreBusyError):
+                bob.ingest([session("b", "two")])
+            yield from lines
+
+        assert ann.restore(overtaken()).added == 1
+        assert bob.ingest([session("b", "two")]).added == 1
 
 
 def test_a_writer_waits_for_its_turn_and_then_says_so(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,38 @@ def test_a_price_nobody_knows_is_none(store: SqliteStore) -> None:
 def test_without_an_observer_there_is_nothing_to_price(store: SqliteStore) -> None:
     with pytest.raises(InputError, match="has no observer; pass observer=Observer"):
         MemorySystem(store, "ann").estimate()
+
+
+def test_sessions_are_read_side_by_side(store: SqliteStore) -> None:
+    together = threading.Barrier(3)  # whoever reads alone breaks it
+
+    def observer(turns: Turns, log: Turns) -> str:
+        together.wait(20)
+        return noticed()
+
+    assert _observe(store, Cast(observer=observer), concurrency=3).sessions == 3
+
+
+def test_a_changed_observer_goes_on_where_its_budget_ended_and_prices_the_rest(store: SqliteStore) -> None:
+    def reply(turns: Turns, log: Turns) -> Response:
+        return response(_each(LIFE)(turns, log), usage=Usage(input_tokens=900, output_tokens=5))
+
+    _observe(store, Cast(observer=_each({**LIFE, "value": "Of the first."})))
+    with dspy.context(lm=Cast(observer=reply).lm):
+        program = MemorySystem(store, "ann", observer=Observer(version="2", concurrency=1))
+        assert program.estimate().sessions == 3
+        cut = program.ingest([], budget=Budget(tokens=2_000, root_tokens=300, sub_tokens=300)).observed
+        assert cut is not None
+        assert 0 < cut.sessions < 3
+        assert program.estimate().sessions == 3 - cut.sessions
+        assert (
+            sorted(one.value for one in _kept(store))
+            == ["Of the first."] * (3 - cut.sessions) + [LIFE["value"]] * cut.sessions
+        )
+        rest = program.ingest([]).observed
+        assert rest is not None
+        assert rest.sessions == 3 - cut.sessions
+    assert {one.value for one in _kept(store)} == {LIFE["value"]}
 
 
 def test_a_session_that_fails_stays_pending(store: SqliteStore) -> None:

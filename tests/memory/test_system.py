@@ -11,11 +11,11 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import Budget, FatalError, InputError, capture_runs
+from rlm_module import Budget, FatalError, InputError, capture_runs, thaw
 from rlm_module.memory import MemoryPrediction, MemorySystem, SqliteStore
 from rlm_module.signatures import STRATEGY
 from tests.memory.cast import AS_OF, NO, YES, Cast, chat, section, turns_of
-from tests.scripted import ScriptedLM, fields
+from tests.scripted import ScriptedLM, fields, texts
 
 CITE = "hit = search({query!r}, k=1)[0]"
 BIKE = CITE.format(query="bicycle") + "\nSUBMIT(answer={answer!r}, evidence=[hit.id])"
@@ -76,6 +76,17 @@ def test_what_does_not_follow_is_not_returned(store: SqliteStore) -> None:
     assert prediction.reason == "unsupported"
 
 
+@pytest.mark.parametrize(("answer", "is_right"), [("1", True), ("2", False)])
+def test_a_figure_is_reckoned_in_code_whatever_the_check_says_of_it(
+    store: SqliteStore, answer: str, is_right: bool
+) -> None:
+    bike = turns_of(store, "ann")["I bought a red Cube bicycle yesterday."].id
+    counted = f'[{{"what": "a red Cube", "turn": "{bike}"}}]'
+    check = fields(kind="count", follows="True", counted=counted, dates="[]")
+    prediction = _ask(store, BIKE.format(answer=answer), question="How many bicycles do I have?", check=check)
+    assert (prediction.answer, prediction.reason) == ((answer, None) if is_right else (None, "unsupported"))
+
+
 def test_a_check_that_cannot_be_read_supports_nothing(store: SqliteStore) -> None:
     prediction = _ask(store, BIKE.format(answer="A red Cube"), check="Looks good to me!")
     assert prediction.reason == "unsupported"
@@ -113,6 +124,13 @@ def test_an_answer_drawn_up_from_what_was_read_is_checked_like_any(store: Sqlite
     for check, answer in ((YES, "A red Cube"), (NO, None)):
         prediction = _ask(store, "search('bicycle')", max_iters=1, extract=extract, check=check)
         assert (prediction.answer, prediction.evidence) == (answer, [bike] if answer else [])
+
+
+def test_a_turn_that_was_not_read_is_no_evidence_for_an_answer_that_is_drawn_up(store: SqliteStore) -> None:
+    unread = turns_of(store, "ann")["I live in Oslo now."].id
+    extract = fields(answer="Oslo", evidence=f'["{unread}"]')
+    prediction = _ask(store, "print('hm')", max_iters=1, extract=extract)
+    assert (prediction.answer, prediction.evidence, prediction.reason) == (None, [], "no_evidence")
 
 
 def test_a_budget_that_leaves_nothing_for_the_check_is_the_reason(store: SqliteStore) -> None:
@@ -319,6 +337,30 @@ def test_it_is_a_program_that_optimizers_know(store: SqliteStore) -> None:
     assert "map_sessions" in strategy
     plain = MemorySystem(store, "ann", delegates=False).answer.generate_action.signature.instructions
     assert "map_sessions" not in plain
+
+
+def test_optimizers_compile_it_and_what_it_learned_is_saved(store: SqliteStore, tmp_path: Path) -> None:
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        return fields(answer="A red Cube", turns=f'["{turns[0]["id"]}"]')
+
+    def is_right(gold: Any, prediction: Any, trace: Any = None) -> bool:
+        return gold.answer == prediction.answer
+
+    cell = "r = ask_session(search('bicycle')[0].session_id, 'Which?')\nSUBMIT(answer=r.answer, evidence=list(r.turns))"
+    gold = dspy.Example(question="Which bicycle?", as_of=AS_OF, answer="A red Cube").with_inputs("question", "as_of")
+    cast = Cast(cell, cell, reader=read)
+    with dspy.context(lm=cast.lm):
+        optimizer = dspy.BootstrapFewShot(metric=is_right, max_bootstrapped_demos=1, max_labeled_demos=0)
+        compiled: Any = thaw(optimizer.compile(MemorySystem(store, "ann"), trainset=[gold]))
+        compiled.save(tmp_path / "compiled.json")
+        loaded: Any = MemorySystem(store, "ann")
+        loaded.load(tmp_path / "compiled.json")
+        assert loaded(question="Which bicycle?", as_of=AS_OF).answer == "A red Cube"
+    for program in (compiled, loaded):
+        learned = {name: len(part.demos) for name, part in program.named_predictors()}
+        assert learned == {"answer.generate_action": 1, "answer.extract": 0, "read": 1, "check": 1}
+    messages = [text for _, text in texts(cast.lm.requests[-1])]  # to the check, with its demonstration
+    assert sum("[[ ## later ## ]]" in text for text in messages[1:]) == 2
 
 
 def test_runs_inside_of_a_larger_program_are_seen_by_name(store: SqliteStore) -> None:

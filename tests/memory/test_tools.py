@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from contextlib import suppress
 from typing import Any
 
 import dspy
@@ -11,6 +12,7 @@ import pytest
 
 from rlm_module import RLM, InputError
 from rlm_module.memory import MemorySystem, Observer, Session, SqliteStore, tools
+from rlm_module.memory.inquiry import Inquiry
 from tests.memory.cast import ANN, AS_OF, Cast, chat, noticed, turns_of
 from tests.scripted import fields
 
@@ -241,6 +243,68 @@ def test_outside_of_a_question_tools_say_where_they_belong() -> None:
 
 def test_no_session_is_lost_on_the_way(store: SqliteStore) -> None:
     assert set(turns_of(store, "ann")) == {turn.text for session in ANN for turn in session.turns}
+
+
+def test_observations_come_by_kind_and_in_pages(store: SqliteStore) -> None:
+    def observer(turns: list[dict[str, Any]], log: list[dict[str, Any]]) -> str:
+        told = {"subject": "s", "value": turns[0]["text"], "turns": [turns[0]["id"]]}
+        return noticed({**told, "kind": "fact"}, {**told, "kind": "event"})
+
+    cells = (
+        "print([(o.kind, o.value[:7]) for o in observations(kind='event').observations])",
+        "page = observations(kind='fact', limit=2)\n"
+        "rest = observations(kind='fact', limit=2, cursor=page.cursor)\n"
+        "print([[o.value[:7] for o in p.observations] for p in (page, rest)], rest.cursor)",
+    )
+    with dspy.context(lm=Cast(*cells, GIVE_UP, observer=observer).lm):
+        memory: Any = MemorySystem(store, "ann", observer=Observer())
+        memory.ingest([])
+        by_kind, paged = (step["output"].strip() for step in memory(question="?", as_of=AS_OF).run.trajectory[:2])
+    assert by_kind == "[('event', 'I bough'), ('event', 'I live '), ('event', 'We move')]"
+    assert paged == "[['I bough', 'I live '], ['We move']] None"
+
+
+def test_times_without_a_zone_are_read_in_the_systems(store: SqliteStore) -> None:
+    def count(zone: dt.tzinfo) -> str:
+        cell = "print(len(list_sessions(before='2024-06-20T11:00').sessions))"  # one began at 10:00 in UTC
+        with dspy.context(lm=Cast(cell, GIVE_UP).lm):
+            memory: Any = MemorySystem(store, "ann", zone=zone)
+            return memory(question="?", as_of=AS_OF).run.trajectory[0]["output"].strip()
+
+    assert [count(dt.timezone(dt.timedelta(hours=hours))) for hours in (0, 2)] == ["3", "2"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "map_sessions(ids, '?')",
+        "[ask_session(name, '?') for name in ids]",
+        "sum(await asyncio.gather(map_sessions.aio(ids[:2], '?'), map_sessions.aio(ids[2:], '?')), [])",
+    ],
+)
+def test_no_more_sessions_are_read_at_once_than_the_system_allows(store: SqliteStore, call: str) -> None:
+    store.user("ann").ingest([chat("fourth", "2024-06-25", ("user", "I swim."))])
+    three, met = threading.Barrier(3), list[int]()
+
+    def read(turns: list[dict[str, Any]], question: str) -> str:
+        with suppress(threading.BrokenBarrierError):
+            met.append(three.wait(0.3))
+        return fields(answer="None", turns="[]")
+
+    cell = f"import asyncio\nids = [s.id for s in list_sessions().sessions]\nprint([bool(r) for r in {call}])"
+    with dspy.context(lm=Cast(cell, GIVE_UP, reader=read).lm):
+        prediction: Any = MemorySystem(store, "ann", concurrency=2)(question="?", as_of=AS_OF)
+    assert prediction.run.trajectory[0]["output"].strip() == "[True, True, True, True]"
+    assert met == []
+
+
+def test_where_nobody_reads_sessions_delegating_is_refused_in_a_sentence(store: SqliteStore) -> None:
+    memory = store.user("ann", as_of=AS_OF)
+    with (
+        Inquiry(memory=memory, as_of=AS_OF).open(),
+        pytest.raises(InputError, match=r"^This memory does not delegate; read the session with get_session\.$"),
+    ):
+        tools.ask_session(memory.list_sessions().items[0].id, "What?")
 
 
 def test_a_turn_counts_as_read_only_where_an_observation_shows_all_of_it(store: SqliteStore) -> None:

@@ -9,12 +9,13 @@ from typing import cast
 from rlm_module.errors import InputError
 from rlm_module.memory.conformance.claims import equal, fails, paged
 from rlm_module.memory.data import ObservationKind
-from rlm_module.memory.exported import ExportedSession
+from rlm_module.memory.exported import ExportedSession, read_line
 from rlm_module.memory.found import Forgotten, IngestReport
 from rlm_module.memory.samples import START, id_of, observation, session
 from rlm_module.memory.store import MemoryStore, UserMemory
 
 _DAY = dt.timedelta(days=1)
+_INDIA = dt.timezone(dt.timedelta(hours=5, minutes=30))
 
 
 def check_observations_supersede_each_other(store: MemoryStore) -> None:
@@ -117,19 +118,23 @@ def check_an_export_can_be_restored(store: MemoryStore) -> None:
     ann.ingest([session("a", "one", "two", "three"), session("b", "four", start=START - _DAY)])
     public = id_of(ann, "a")
     (old,) = ann.observe(public, [observation(ann, "a", 0)], observer="o", first=0, through=3)
-    ann.observe(
-        id_of(ann, "b"), [observation(ann, "a", 2, supersedes=old, refers=START)], observer="o", first=0, through=1
-    )
+    made = observation(ann, "a", 2, 0, supersedes=old, refers=START.astimezone(_INDIA), ends=START.astimezone(dt.UTC))
+    ann.observe(id_of(ann, "b"), [made], observer="o", first=0, through=1)
     ann.forget_turn(f"{public}.1")
     lines = list(ann.export())
+    written = [line.model_dump_json() for line in lines]
+    (kept,) = [item for item in ann.observations().items if item.supersedes]
+    equal(
+        kept.model_dump_json(exclude={"id"}), made.model_dump_json(exclude={"id"}), "an observation, offsets included"
+    )
     equal(bob.restore(lines), IngestReport(added=2, turns=3), "the report")
     equal([*_comparable(bob)], [*_comparable(ann)], "what the other user exports")
     equal(bob.pending("o").items, (), "what is pending")
     equal(bob.ingest([session("a", "one", "two", "three")]).unchanged, 1, "sessions that are as they were")
     fails(lambda: bob.restore(lines), InputError, "restoring into a memory that is not empty")
     ann.forget_user()
-    ann.restore(lines)
-    equal(list(ann.export()), lines, "what the same user exports")
+    ann.restore(read_line(line) for line in written)
+    equal([line.model_dump_json() for line in ann.export()], written, "what the same user exports")
 
 
 def _comparable(user: UserMemory) -> Iterator[object]:
