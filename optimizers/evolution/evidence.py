@@ -68,7 +68,7 @@ class Evidence:
     def _mentioned(self, owner: str, rollout: Rollout) -> float:
         """How clearly the feedback means one."""
         marks, said = self._marks[owner], rollout.feedback
-        if any(has_word(said, name) for name in marks.names):
+        if any(has_word(said, name) and not _is_output(name, rollout.answer) for name in marks.names):
             return _NAMED
         if marks.task and has_word(said, marks.task):
             return _TASK_NAMED
@@ -103,10 +103,11 @@ def _marks(components: Components, program: dspy.Module) -> dict[str, Marks]:
 
 def _names(owner: str) -> frozenset[str]:
     """What one may be called; nothing where it is the program."""
-    if not owner:
+    place = re.sub(r"(?:^|\.)predict$", "", owner)  # as dspy calls the predictor of a ChainOfThought
+    if not place:
         return frozenset()
-    last = _LAST_NAME.search(owner)  # an item of a list has none
-    return frozenset({owner, f"self.{owner}", acting_predictor(owner), last[1] if last else owner})
+    last = _LAST_NAME.search(place)  # an item of a list has none
+    return frozenset({owner, place, f"self.{place}", acting_predictor(owner), last[1] if last else place})
 
 
 def _trouble(found: Diagnosis) -> float:
@@ -137,13 +138,18 @@ def _gave(owner: str, rollout: Rollout) -> list[str]:
 
 
 def _field_named(text: str, name: str, answer: str) -> float:
-    """How clearly a text means a field. The program's own outputs are words that any feedback may use."""
+    """How clearly a text means a field."""
     marked = rf"[`'\"]{re.escape(name)}[`'\"]|\b(?:field|output|input)s?\s+{re.escape(name)}\b|\b{re.escape(name)}\s*="
     if re.search(marked, text, re.IGNORECASE):
         return _FIELD_NAMED
     if not has_word(text, name):
         return 0.0
-    return _OF_THE_ANSWER if re.search(rf"^{re.escape(name)}: ", answer, re.MULTILINE) else _FIELD_NAMED
+    return _OF_THE_ANSWER if _is_output(name, answer) else _FIELD_NAMED
+
+
+def _is_output(name: str, answer: str) -> bool:
+    """Whether the program has an output of that name, which is a word that any feedback may use."""
+    return re.search(rf"^{re.escape(name)}: ", answer, re.MULTILINE) is not None
 
 
 def has_word(text: str, word: str) -> bool:

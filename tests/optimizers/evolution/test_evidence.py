@@ -16,7 +16,7 @@ from rlm_module.optimizers.trajectories.diagnosis import Diagnosis
 from rlm_module.optimizers.trajectories.records import RunRecord
 
 FINE = Diagnosis(3, 0, 0, 0, 0, 1, 0, None, "submitted", False, 0.01, 100, 1.0)
-OWNERS = ("reader", "steps[0]", "steps[1]", "named['first one']", "check")
+OWNERS = ("reader", "steps[0]", "steps[1]", "named['first one']", "check", "judge.predict")
 
 
 class ReadNotes(dspy.Signature):
@@ -30,6 +30,7 @@ def _evidence() -> Evidence:
     program.steps = [RLM("topic -> finding"), RLM("topic -> doubt")]
     program.named = {"first one": RLM("topic -> place")}
     program.check = dspy.Predict("finding -> verdict")
+    program.judge = dspy.ChainOfThought("verdict -> fine")
     return Evidence(Components(program), program)
 
 
@@ -48,7 +49,11 @@ def _meant(feedback: str, **more: Any) -> set[str]:
         ("named['first one'] is wrong.", {"named['first one']"}),
         ("It is the first one that failed.", {"named['first one']"}),
         ("ReadNotes did not go well.", {"reader"}),
-        ("`verdict` is too harsh.", {"check"}),
+        ("check was careless.", {"check"}),
+        ("`fine` is too high.", {"judge.predict"}),
+        ("The judge was too harsh.", {"judge.predict"}),
+        ("judge.predict was too harsh.", {"judge.predict"}),
+        ("Predict the winner instead.", set()),
         ("The field place lacks a street.", {"named['first one']"}),
         ("A topic is missing.", set()),  # several have it
         ("Readers will not understand it.", set()),
@@ -59,6 +64,11 @@ def _meant(feedback: str, **more: Any) -> set[str]:
 )
 def test_a_feedback_means_those_that_it_names(feedback: str, meant: set[str]) -> None:
     assert _meant(feedback) == meant
+
+
+def test_the_name_of_an_output_is_a_word_like_any() -> None:
+    assert _meant("The check is wrong.", answer="total: 5") == {"check"}
+    assert _meant("The check is wrong.", answer="check: 5 coins") == set()
 
 
 def test_one_is_meant_whose_own_words_are_quoted() -> None:
