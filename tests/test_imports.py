@@ -14,6 +14,7 @@ _FOUNDATION = ("errors", "events", "budget", "lazy", "sandbox")
 _PUBLIC = {
     "rlm_module",
     "rlm_module.prompting.demos",
+    "rlm_module.prompting.shown",
     "rlm_module.prompting.states",
     "rlm_module.errors",
     "rlm_module.events",

@@ -8,7 +8,7 @@ from typing import Any
 from rlm_module.optimizers.evolution.components import Component, Components
 from rlm_module.optimizers.evolution.evidence import Evidence, has_word
 from rlm_module.optimizers.evolution.rollouts import Rollout
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.shortening import ends
 from rlm_module.optimizers.trajectories.records import RunRecord
 
 _ENOUGH, _CLEAR = 0.75, 2.0
