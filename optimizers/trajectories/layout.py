@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rlm_module.optimizers.shortening import ends, gist
 
-_MARK = 32  # that parts are left out
+_MARK = 32  # characters of the line that tells that parts are left out
 _TELLING = 12  # characters of a question below which it says nothing
 
 
@@ -86,7 +86,7 @@ class Exchange:
         return ends(f"- {ends(self.question, asked)} -> {ends(self.answer, came)}", room)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Section:
     """Parts below a heading.
 
@@ -111,9 +111,8 @@ class Section:
     lines: int = field(init=False)
 
     def __post_init__(self) -> None:
-        need = len(self.heading) + sum(map(self._needs, self.parts))
-        object.__setattr__(self, "need", min(self.most, need))
-        object.__setattr__(self, "lines", 1 + sum(part.lines for part in self.parts))
+        self.need = min(self.most, len(self.heading) + sum(map(self._needs, self.parts)))
+        self.lines = 1 + sum(part.lines for part in self.parts)
 
     def show(self, room: int) -> str:
         lines = [self.heading] if self.heading else []
@@ -138,7 +137,8 @@ class Section:
                 lines.append(self._mark(place - last - 1))
             part, last = self.parts[place], place
             beside = 1 + self.indent
-            lines.append(self._indented(part.show((own - beside) * part.need // max(1, needs[place] - beside))))
+            inner = (own - beside) * part.need // max(1, needs[place] - beside)  # the rest is blanks before its lines
+            lines.append(self._indented(part.show(inner)))
         if last + 1 < len(self.parts):
             lines.append(self._mark(len(self.parts) - last - 1))
         return lines
