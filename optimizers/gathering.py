@@ -13,6 +13,7 @@ from rlm_module.optimizers.choosing import Trajectory
 from rlm_module.optimizers.failures import FAILURES, require_lm
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.paths import plain_path
+from rlm_module.optimizers.shortening import one_line
 from rlm_module.prompting.demos import demonstration
 
 logger = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ def solve(program: dspy.Module, metric: Metric, number: int, example: dspy.Examp
             trace = list(dspy.settings.trace)
     except FAILURES as error:
         require_lm(error)
-        told = " ".join(describe(error).split())[:_ERROR_CHARS]
-        return Solved(number, error=told, is_broke=met_shared_limit(error))
+        return Solved(number, error=one_line(describe(error), _ERROR_CHARS), is_broke=met_shared_limit(error))
     judged = metric.judge(example, prediction, trace)
     if judged.fault is not None:
         return Solved(number, fault=judged.fault)

@@ -13,6 +13,7 @@ import dspy
 
 from rlm_module.errors import describe
 from rlm_module.optimizers.failures import FAILURES
+from rlm_module.optimizers.shortening import ends, one_line
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Metric:
             returned = self.metric(*given[: self._positions], **{name: named[name] for name in self._keywords})
             return self._read(returned)
         except FAILURES as error:
-            told = _short(describe(error))
+            told = one_line(describe(error), _FAULT_CHARS)
             return Judged(0.0, fault=f"The metric raised {told}; the example counts as 0.")
 
     def _read(self, returned: Any) -> Judged:
@@ -97,7 +98,7 @@ class Metric:
             if "score" not in returned:
                 return Judged(0.0, fault="The metric returned an answer without a score; give it a `score`.")
             score = returned["score"]
-            feedback = _text(returned.get("feedback"))
+            feedback = ends(str(returned.get("feedback") or ""), _FEEDBACK_CHARS)
             objectives = _objectives(returned.get("objective_scores"))
         elif inspect.isawaitable(returned):
             if inspect.iscoroutine(returned):
@@ -108,7 +109,7 @@ class Metric:
             logger.info("The metric returns True or False, which count as 1 and 0.")
         number = _number(score)
         if number is None:
-            fault = f"The metric returned {_short(repr(score))} as its score; return a finite number."
+            fault = f"The metric returned {one_line(repr(score), _FAULT_CHARS)} as its score; return a finite number."
             return Judged(0.0, feedback, objectives, fault)
         return Judged(number, feedback, objectives)
 
@@ -151,13 +152,3 @@ def _objectives(given: Any) -> dict[str, float]:
         return {}
     read = {str(name): _number(score) for name, score in list(given.items())[:_OBJECTIVES]}
     return {name: score for name, score in read.items() if score is not None}
-
-
-def _text(feedback: Any) -> str:
-    text = "" if feedback is None else str(feedback)
-    return text if len(text) <= _FEEDBACK_CHARS else f"{text[:_FEEDBACK_CHARS]} ..."
-
-
-def _short(text: str) -> str:
-    line = " ".join(text[: 2 * _FAULT_CHARS].split())
-    return line if len(line) <= _FAULT_CHARS else f"{line[:_FAULT_CHARS]} ..."

@@ -16,6 +16,7 @@ _PUBLIC = {
     # Drives any generator, and knows nothing of runs.
     "rlm_module.driver",
     "rlm_module.prompting.demos",
+    "rlm_module.prompting.shown",
     "rlm_module.prompting.states",
     "rlm_module.errors",
     "rlm_module.events",

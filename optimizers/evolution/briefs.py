@@ -10,7 +10,7 @@ from rlm_module.optimizers.evolution.components import Component, Components
 from rlm_module.optimizers.evolution.lint import faults
 from rlm_module.optimizers.evolution.replies import fence_for
 from rlm_module.optimizers.evolution.rollouts import Rollout
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.shortening import ends
 
 _TASK_CHARS = 1_500
 _RECORD_CHARS = 12_000

@@ -9,7 +9,7 @@ from rlm_module.optimizers.evolution.briefs import Brief
 from rlm_module.optimizers.evolution.replies import fault_of, read_text
 from rlm_module.optimizers.evolution.rollouts import Rollout
 from rlm_module.optimizers.lineage import Dropped
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.shortening import ends
 
 logger = logging.getLogger(__name__)
 

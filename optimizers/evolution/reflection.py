@@ -12,7 +12,8 @@ from rlm_module import Budget, LimitReached, Spent, spending
 from rlm_module.errors import InputError, in_a_line
 from rlm_module.optimizers.evolution.evaluations import Reflections
 from rlm_module.optimizers.evolution.stopping import Allowance, Exhausted
-from rlm_module.optimizers.trajectories.layout import encodable, ends
+from rlm_module.optimizers.shortening import ends
+from rlm_module.prompting.shown import encodable
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rlm_module.optimizers.trajectories.layout import encodable
+from rlm_module.prompting.shown import encodable
 
 _ESSAY = 3_000
 _FENCE = re.compile(r"^ {0,3}(`{3,})[ \t]*([^`\n]*)$", re.MULTILINE)

@@ -15,7 +15,7 @@ from rlm_module.optimizers.evolution.rollouts import BROKE, Rollout
 from rlm_module.optimizers.failures import FAILURES, require_lm
 from rlm_module.optimizers.metrics import Metric
 from rlm_module.optimizers.paths import acting_predictor, rlms_of
-from rlm_module.optimizers.trajectories.layout import ends
+from rlm_module.optimizers.shortening import ends
 from rlm_module.optimizers.trajectories.records import RunRecord, records_of
 
 _NO_MONEY = "The program was not run, since the budget was spent."

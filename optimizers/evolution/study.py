@@ -16,6 +16,7 @@ from rlm_module.optimizers.evolution.briefs import briefs
 from rlm_module.optimizers.evolution.cases import Case
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
+from rlm_module.optimizers.evolution.evidence import Evidence
 from rlm_module.optimizers.evolution.options import Mark, Options, enough_runs
 from rlm_module.optimizers.evolution.pool import Pool
 from rlm_module.optimizers.evolution.progress import Progress
@@ -71,7 +72,7 @@ class Study:
         self._pool = Pool(self._rollouts, train, val, options, mark, self._stopper)
         model = ReflectionModel(options.reflection_lm, self._allowance, reflections)
         self._dropped: list[Dropped] = []
-        self._blame = Blame(self._components, student, model.ask, mark.reaches)
+        self._blame = Blame(self._components, Evidence(self._components, student), model.ask, mark.reaches)
         proposer = Proposer(briefs(self._components, options.max_text_chars), model.ask, self._dropped.append)
         search = Search(self._rollouts, proposer, Pruner(self._rollouts, self._original), self._blame, mark)
         self._adapter = RLMAdapter(self._rollouts, self._pool, search, mark, self._stopper)

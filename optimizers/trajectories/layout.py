@@ -1,4 +1,4 @@
-"""Text within a given room: parts share it fairly, long ones keep both ends, and what is left out is counted."""
+"""Parts of a text within a given room: they share it fairly, and those that are left out are counted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-_MARK = 32  # that parts are left out
+from rlm_module.optimizers.shortening import ends, gist
+
+_MARK = 32  # characters of the line that tells that parts are left out
 _TELLING = 12  # characters of a question below which it says nothing
-_OF_ERRORS = ("error", "exception", "warning", "fail", "refused", "invalid", "missing")
-_ERROR_LINES, _ERROR_CHARS = 2, 100
-_COUNTED = 200  # room from which on it is told how much of a text is left out
 
 
 class Part(Protocol):
@@ -87,7 +86,7 @@ class Exchange:
         return ends(f"- {ends(self.question, asked)} -> {ends(self.answer, came)}", room)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Section:
     """Parts below a heading.
 
@@ -112,9 +111,8 @@ class Section:
     lines: int = field(init=False)
 
     def __post_init__(self) -> None:
-        need = len(self.heading) + sum(map(self._needs, self.parts))
-        object.__setattr__(self, "need", min(self.most, need))
-        object.__setattr__(self, "lines", 1 + sum(part.lines for part in self.parts))
+        self.need = min(self.most, len(self.heading) + sum(map(self._needs, self.parts)))
+        self.lines = 1 + sum(part.lines for part in self.parts)
 
     def show(self, room: int) -> str:
         lines = [self.heading] if self.heading else []
@@ -139,7 +137,8 @@ class Section:
                 lines.append(self._mark(place - last - 1))
             part, last = self.parts[place], place
             beside = 1 + self.indent
-            lines.append(self._indented(part.show((own - beside) * part.need // max(1, needs[place] - beside))))
+            inner = (own - beside) * part.need // max(1, needs[place] - beside)  # the rest is blanks before its lines
+            lines.append(self._indented(part.show(inner)))
         if last + 1 < len(self.parts):
             lines.append(self._mark(len(self.parts) - last - 1))
         return lines
@@ -151,50 +150,6 @@ class Section:
     def _indented(self, text: str) -> str:
         blanks = " " * self.indent
         return blanks + text.replace("\n", f"\n{blanks}") if blanks else text
-
-
-def encodable(text: str) -> str:
-    """The text with lone surrogates, which no provider and no file takes, spelt out as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def ends(text: str, room: int) -> str:
-    """The text, without its middle where it is longer than `room` characters."""
-    if len(text) <= room:
-        return text
-    mark = f" ... [{len(text) - room:,} characters left out] ... " if room >= _COUNTED else " ... "
-    left = room - len(mark)
-    if left < 2 * len(mark):
-        return text[: max(0, room)]
-    tail = left * 2 // 5
-    return f"{text[: left - tail]}{mark}{text[len(text) - tail :]}"
-
-
-def gist(text: str, room: int) -> str:
-    """Both ends of a text, and of what has to be left out between them the first lines that speak of an error."""
-    if len(text) <= room or room < 2 * _COUNTED:
-        return ends(text, room)
-    shown = _error_lines(text, room // 3, len(text) - room // 3)
-    between = "".join(f"\n... {line}" for line in shown)
-    if not between:
-        return ends(text, room)
-    left = room - len(between) - 5
-    tail = left * 2 // 5
-    return f"{text[: left - tail]}{between}\n... {text[len(text) - tail :]}"
-
-
-def _error_lines(text: str, begin: int, end: int) -> list[str]:
-    low = text.lower()
-    if len(low) != len(text):  # of some letters the small one is two
-        return []
-    found = dict[int, str]()
-    for word in _OF_ERRORS:
-        at = low.find(word, begin, end)
-        if at >= 0:
-            first = text.rfind("\n", begin, at) + 1 or max(begin, at - _ERROR_CHARS // 2)
-            last = text.find("\n", at, at + _ERROR_CHARS)
-            found[first] = text[first : last if last > 0 else at + _ERROR_CHARS // 2][:_ERROR_CHARS]
-    return [found[first] for first in sorted(found)][:_ERROR_LINES]
 
 
 def shares(needs: Sequence[int], weights: Sequence[float], room: int) -> list[int]:

@@ -12,8 +12,9 @@ from rlm_module.errors import InputError
 from rlm_module.events import AnyEvent
 from rlm_module.journal import Journal
 from rlm_module.optimizers.paths import plain_path
+from rlm_module.optimizers.shortening import ends, one_line
 from rlm_module.optimizers.trajectories.diagnosis import Diagnosis, diagnose, repeats
-from rlm_module.optimizers.trajectories.layout import Exchange, Passage, Section, ends
+from rlm_module.optimizers.trajectories.layout import Exchange, Passage, Section
 from rlm_module.optimizers.trajectories.runtree import ToldCall, ToldNode, ToldTurn, told
 from rlm_module.prompting.demos import without_limits
 
@@ -148,13 +149,13 @@ def _call(call: ToldCall, name: str, first: str, depth: int) -> Section | Exchan
     if call.child is not None and depth < _DEEPEST:
         inner = _node(call.child, depth + 1)
         return Section(heading=f"- {name}a child RLM:", parts=[inner], indent=4, weight=2.4, most=_CHILD_CHARS)
-    asked = _line(_news(call.prompt, first) if call.prompt else call.started.arguments, _PROMPT_CHARS)
+    asked = one_line(_news(call.prompt, first) if call.prompt else call.started.arguments, _PROMPT_CHARS)
     if call.error is not None:
-        answer = f"failed: {_line(call.error, _REPLY_CHARS)}"
+        answer = f"failed: {one_line(call.error, _REPLY_CHARS)}"
     elif call.finished is None:
         answer = "not answered before the run ended"
     else:
-        answer = _line(call.reply or _answer(call), _REPLY_CHARS) or "(see the output)"
+        answer = one_line(call.reply or _answer(call), _REPLY_CHARS) or "(see the output)"
     return Exchange(f"{name}{asked}", answer, 1.6, call.error is not None)
 
 
@@ -196,10 +197,6 @@ def _answer(call: ToldCall) -> str:
 
 def _bounded(text: str) -> str:
     return ends(text.strip("\n"), _PASSAGE_CHARS)
-
-
-def _line(text: str, chars: int) -> str:
-    return " ".join(ends(text, chars).split())
 
 
 def _glimpse(value: Any) -> str:

@@ -13,6 +13,7 @@ import pytest
 from rlm_module import RLM
 from rlm_module.optimizers.evolution.blame import Blame
 from rlm_module.optimizers.evolution.components import Components
+from rlm_module.optimizers.evolution.evidence import Evidence
 from rlm_module.optimizers.evolution.rollouts import Rollout
 from rlm_module.optimizers.trajectories.diagnosis import Diagnosis
 from rlm_module.optimizers.trajectories.records import RunRecord
@@ -58,7 +59,8 @@ def _rollout(records: dict[str, RunRecord], feedback: str = "", score: float = 0
 
 def _blame(ask: Callable[[str], str], learn: Sequence[str] = ("strategy", "extract")) -> Blame:
     program = Pair()
-    return Blame(Components(program, learn), program, ask, lambda score: score >= 1)
+    components = Components(program, learn)
+    return Blame(components, Evidence(components, program), ask, lambda score: score >= 1)
 
 
 def _silent(request: str) -> str:

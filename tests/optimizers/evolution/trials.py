@@ -13,6 +13,7 @@ from rlm_module.optimizers.evolution.briefs import briefs
 from rlm_module.optimizers.evolution.cases import Case, cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations
+from rlm_module.optimizers.evolution.evidence import Evidence
 from rlm_module.optimizers.evolution.options import Mark
 from rlm_module.optimizers.evolution.pool import Step
 from rlm_module.optimizers.evolution.proposing import Proposer
@@ -53,7 +54,7 @@ class Trials:
         student = World().program()
         components, mark = Components(student), Mark(1.0)
         self.rollouts = Rollouts(student, components, self._run, Allowance(max_runs, None), Evaluations())
-        self.blame = Blame(components, student, self._ask, mark.reaches)
+        self.blame = Blame(components, Evidence(components, student), self._ask, mark.reaches)
         self.blame.ranking = ["first"]
         self.pruner = Pruner(self.rollouts, {"first": SEED})
         proposer = Proposer(briefs(components, 1_000), self._ask, lambda dropped: None)

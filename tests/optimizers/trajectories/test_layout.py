@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_module.optimizers.trajectories.layout import Exchange, Passage, Section, chosen, ends, gist, shares
+from rlm_module.optimizers.trajectories.layout import Exchange, Passage, Section, chosen, shares
 
 _TEXT = st.text(alphabet="ab \n", max_size=400)
 _PASSAGES = st.builds(Passage, st.sampled_from(["Output:", "Code:"]), _TEXT, st.floats(0.5, 4.0), st.booleans())
@@ -45,27 +45,6 @@ def test_shares_are_within_need_and_room(needs: list[int], room: int, data: st.D
 
 def test_what_one_does_not_need_goes_to_the_others() -> None:
     assert shares([10, 500, 500], [1, 1, 1], 410) == [10, 200, 200]
-
-
-def test_both_ends_of_a_long_text_stay() -> None:
-    shown = ends("HEAD" + "x" * 10_000 + "TAIL", 300)
-    assert (shown[:4], shown[-4:], len(shown)) == ("HEAD", "TAIL", 300)
-    assert "9,708 characters left out" in shown
-
-
-def test_a_line_on_an_error_in_the_middle_of_a_long_text_stays() -> None:
-    lines = [f"row {number}: all is well" for number in range(500)]
-    lines[250] = "row 250: Warning, the unit is unknown"
-    shown = gist("\n".join(lines), 500)
-    assert len(shown) <= 500
-    assert shown.startswith("row 0: all is well\nrow 1")
-    assert "\n... row 250: Warning, the unit is unknown\n... " in shown
-    assert shown.endswith("row 499: all is well")
-
-
-@given(st.text(alphabet="error\nİ"), st.integers(0, 900))
-def test_a_gist_is_within_its_room(text: str, room: int) -> None:
-    assert len(gist(text * 40, room)) <= room
 
 
 def test_the_last_and_what_is_urgent_come_before_the_rest() -> None:
