@@ -18,7 +18,7 @@ from rlm_module.cli.eval import ARM_NAMES
 from rlm_module.cli.main import rlm
 from rlm_module.memory.arms import ARMS
 from tests.memory.evaluation.records import record
-from tests.scripted import ScriptedLM, fields, texts
+from tests.scripted import ScriptedLM, fields, texts, turn
 
 
 @dataclass
@@ -91,6 +91,27 @@ def test_a_model_judges_if_one_is_named(tmp_path: Path, models: Models, data: Pa
     assert told["arms"][0]["micro"]["value"] == pytest.approx(1 / 6)
     assert "comparable with published ones, not identical" in told["judging"]
     assert told["judge"] == "b/judge"
+
+
+@pytest.mark.parametrize(
+    ("arm", "cell", "asked"),
+    [
+        ("rlm", "print(llm_query('Who?'))\nSUBMIT(answer=None, evidence=[])", 1),
+        ("delegation", "ask_session(search('slipper')[0].session_id, 'Who?')\nSUBMIT(answer=None)", 1),
+        ("observations", "observations()\nSUBMIT(answer=None)", 3),
+        ("full_history", "", 0),
+    ],
+)
+def test_the_model_that_reads_may_be_another(
+    tmp_path: Path, models: Models, data: Path, arm: str, cell: str, asked: int
+) -> None:
+    empty = fields(answer="None", turns="[]", evidence="[]", observations="[]")
+    models.replies["a/model"] = lambda _: turn(cell) if cell else empty
+    models.replies["b/reader"] = lambda _: empty
+    result = longmemeval(tmp_path, data, "--arm", arm, "-n", "1", "--sub-model", "b/reader", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert (models.asked("a/model"), models.asked("b/reader")) == (1, asked)
+    assert json.loads(result.stdout)["sub-model"] == "b/reader"
 
 
 def test_n_questions_are_spread_over_the_file(tmp_path: Path, models: Models, data: Path) -> None:

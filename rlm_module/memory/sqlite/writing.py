@@ -145,7 +145,8 @@ class Writing:
 def changed(session: Session) -> SessionChangedError:
     """The error of a session that is no longer what it was."""
     return SessionChangedError(
-        f"Session {session.id!r} has other turns than when it was ingested; pass replace=True if these are right."
+        f"Session {session.id!r} has other turns or another beginning than when it was ingested; pass replace=True if "
+        "these are right."
     )
 
 
