@@ -11,11 +11,12 @@ import dspy
 import pytest
 
 from rlm_module import RLM, Budget, FatalError, InputError, Sandbox
+from tests.clock import MINUTE, Clock
 from tests.fake_interpreter import FakeInterpreter
 from tests.model_server import ModelServer, Outcome, Reply, Request, Stall, Usage
 from tests.model_server.engines import ENGINES, Engine, lm
 from tests.scripted import fields, turn
-from tests.staged import Part, Stage, part_of, work
+from tests.staged import Part, Stage, part_of
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -179,20 +180,23 @@ def test_a_cell_reads_what_is_left_and_the_model_is_told_when_it_is_little() -> 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("what", ["root", "sub", "spin"])
-def test_the_time_of_a_run_ends_whatever_stalls(what: str, is_async: bool) -> None:
+def test_the_time_of_a_run_ends_whatever_stalls(what: str, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     code = {"sub": "print('asked')\nllm_query('x')", "spin": "while True: pass"}.get(what, "")
-    later = Reply(turn(code)) if code else Stall()
-    stage = Stage({"root": lambda number: work("root", 1) if number == 1 else later, "sub": lambda _: Stall()})
+    first, later = Reply(turn("print('found 42')\nleap()")), Reply(turn(code)) if code else Stall()
+    stage = Stage({"root": lambda number: first if number == 1 else later, "sub": lambda _: Stall()})
+    rlm = _rlm(Sandbox, budget=MINUTE, tools=[Clock(monkeypatch).leaping(left=MINUTE.extract_seconds + 1.5)])
     with ModelServer(stage) as server:
-        prediction = _run(_rlm(Sandbox, budget=Budget(seconds=3.0)), lm(server, num_retries=0), is_async=is_async)
+        prediction = _run(rlm, lm(server, num_retries=0), is_async=is_async)
     assert (prediction.answer, prediction.termination_reason) == ("drawn up", "budget:seconds")
     assert prediction.trajectory[0]["output"] == "found 42"
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_an_extraction_that_stalls_ends_with_the_record(is_async: bool) -> None:
-    with ModelServer(Stage({"extract": lambda _: Stall()})) as server, pytest.raises(FatalError) as raised:
-        _run(_rlm(budget=Budget(seconds=1.0), max_iters=1), lm(server, num_retries=0), is_async=is_async)
+def test_an_extraction_that_stalls_ends_with_the_record(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage({"root": lambda _: Reply(turn("print('found 42')\nleap()")), "extract": lambda _: Stall()})
+    rlm = _rlm(budget=MINUTE, max_iters=1, tools=[Clock(monkeypatch).leaping(left=0.3)])
+    with ModelServer(stage) as server, pytest.raises(FatalError) as raised:
+        _run(rlm, lm(server, num_retries=0), is_async=is_async)
     assert raised.value.partial.trajectory[0]["output"] == "found 42"
 
 

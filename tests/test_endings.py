@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rlm_module import RLM, Budget, RunPrediction
 from rlm_module.errors import FatalError
 from rlm_module.events import CallFinished, LMCalled
 from rlm_module.journal import RunFolder
-from rlm_module.lms.prices import count_tokens
+from tests.clock import MINUTE, Clock
 from tests.scripted import ScriptedLM, fields, said, turn
 
 _KEY = "hunter2hunter2hunter2"
@@ -51,23 +51,23 @@ def _run(root: ScriptedLM, **options: Any) -> RunPrediction:
         return RunPrediction.of(RLM("query -> answer", **options)(query="q").run)
 
 
-def test_what_an_unfinished_cell_printed_goes_into_the_answer() -> None:
-    sub = Hanging()
+def test_what_an_unfinished_cell_printed_goes_into_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    sub, leap = Hanging(), Clock(monkeypatch).leaping(left=MINUTE.extract_seconds + 2.0)
     try:
-        prediction = _run(_root("print('found 42')\nllm_query('slow')"), sub_lm=sub, budget=Budget(seconds=4))
+        root = _root("leap()", "print('found 42')\nllm_query('slow')")
+        prediction = _run(root, sub_lm=sub, budget=MINUTE, tools=[leap])
     finally:
         sub.release.set()
     assert prediction.termination_reason == "budget:seconds"
-    assert "found 42" in prediction.trajectory[0]["output"]
+    assert "found 42" in prediction.trajectory[1]["output"]
     assert "found 42" in prediction.answer
     assert (prediction.usage.in_flight, prediction.usage.by_role.keys()) == (1, {"root", "extract"})
 
 
-def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over() -> None:
-    count_tokens("The tokenizer takes seconds to load, which are not the run's.")
-    sub = Hanging(max_tokens=8_000)
-    cell = "print('found 42')\nllm_query_batched([f'q{i}' for i in range(8)])"
-    prediction = _run(_root(cell), sub_lm=sub, budget=Budget(tokens=50_000, seconds=5))
+def test_calls_that_waited_for_money_are_never_made_once_the_run_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    sub, leap = Hanging(max_tokens=8_000), Clock(monkeypatch).leaping(left=MINUTE.extract_seconds + 2.0)
+    root = _root("leap()", "print('found 42')\nllm_query_batched([f'q{i}' for i in range(8)])")
+    prediction = _run(root, sub_lm=sub, budget=replace(MINUTE, tokens=50_000), tools=[leap])
     in_flight = len(sub.requests)
     sub.release.set()
     for thread in [t for t in threading.enumerate() if t.name.startswith("rlm-sub-calls")]:
