@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 import dspy
 
 from rlm_module.errors import InputError
+
+
+def refuse(whose: str, others: Iterable[str], mends: Mapping[str, str], mend: str = "leave it out") -> None:
+    """Refuses arguments that are not taken, such as those of dspy's optimizers.
+
+    Args:
+        whose: What does not take them.
+        others: Their names.
+        mends: What to do instead, by name.
+        mend: What to do about one that is not named there.
+
+    Raises:
+        InputError: If there are any.
+    """
+    name = next(iter(others), None)
+    if name is not None:
+        raise InputError(f"{whose} takes no {name}; {mends.get(name, mend)}.")
 
 
 def check_metric(metric: Any) -> None:
@@ -29,6 +46,8 @@ def check_program(name: str, program: Any) -> None:
     Raises:
         InputError: If it is not a `dspy.Module`.
     """
+    if isinstance(program, type):
+        raise InputError(f"The {name} must be a dspy.Module, not a class; pass {program.__name__}(...).")
     if not isinstance(program, dspy.Module):
         raise InputError(f"The {name} must be a dspy.Module, not {type(program).__name__}.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Never
 
 import dspy
 from dspy.teleprompt import Teleprompter
@@ -12,7 +12,14 @@ from tqdm import tqdm
 
 from rlm_module import Budget, Spent, spending
 from rlm_module.errors import InputError
-from rlm_module.optimizers.arguments import check_count, check_metric, check_program, checked_examples, is_finite
+from rlm_module.optimizers.arguments import (
+    check_count,
+    check_metric,
+    check_program,
+    checked_examples,
+    is_finite,
+    refuse,
+)
 from rlm_module.optimizers.choosing import chosen_few
 from rlm_module.optimizers.feedback import plain_metric
 from rlm_module.optimizers.gathering import Harvest, solve
@@ -22,6 +29,14 @@ from rlm_module.optimizers.reach import require_reach
 from rlm_module.optimizers.threads import each_done
 
 logger = logging.getLogger(__name__)
+
+
+_INSTEAD = {
+    "max_bootstrapped_demos": "give max_demos",
+    "metric_threshold": "give threshold",
+    "teacher_settings": "give compile a teacher that has an LM of its own",
+}
+"""What stands for options of `dspy.BootstrapFewShot`."""
 
 
 class RLMBootstrap(Teleprompter):
@@ -38,9 +53,10 @@ class RLMBootstrap(Teleprompter):
         max_runs: The most program runs; None for one for each example.
         num_threads: Examples at a time; None for `dspy.settings.num_threads`.
         show_progress: Whether a bar is shown.
+        **others: None; those that `dspy.BootstrapFewShot` takes are refused with what to give instead.
 
     Raises:
-        InputError: If a limit makes no sense, or the metric cannot be called.
+        InputError: If an option makes no sense, or is none of these.
     """
 
     def __init__(
@@ -52,8 +68,10 @@ class RLMBootstrap(Teleprompter):
         max_runs: int | None = None,
         num_threads: int | None = None,
         show_progress: bool = True,
+        **others: Never,
     ) -> None:
         super().__init__()
+        refuse("RLMBootstrap", others, _INSTEAD)
         check_metric(metric)
         check_count("max_demos", max_demos)
         check_count("max_runs", max_runs, may_be_none=True)
@@ -68,7 +86,13 @@ class RLMBootstrap(Teleprompter):
         self.show_progress = show_progress
 
     def compile(
-        self, student: dspy.Module, *, teacher: dspy.Module | None = None, trainset: Any, **_: Any
+        self,
+        student: dspy.Module,
+        *,
+        teacher: dspy.Module | None = None,
+        trainset: Any,
+        valset: Any = None,
+        **kwargs: Any,
     ) -> dspy.Module:
         """A copy of the student with demonstrations; its `gathering` tells what they took.
 
@@ -81,12 +105,15 @@ class RLMBootstrap(Teleprompter):
             student: The program, which stays as it is.
             teacher: What solves the examples, a program with RLMs at the same places; None for the student.
             trainset: Examples; they are taken in order.
+            valset: Not used; dspy's optimizers take one.
+            **kwargs: None; dspy's optimizers allow for more.
 
         Raises:
             InputError: If there are no examples, one has no inputs, no RLM is in the program, what one learns could not
                 be saved, the teacher's RLMs stand elsewhere, or the metric gives no usable score.
             KeyboardInterrupt: If the user ends it.
         """
+        refuse("compile", kwargs, {}, "options are given to RLMBootstrap")
         examples, solver, compiled = self._prepared(student, teacher, trainset)
         harvest = Harvest(self.threshold)
         with spending(Budget()) as spent:

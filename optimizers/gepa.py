@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import dspy
 from dspy.teleprompt import Teleprompter
 
 from rlm_module import Budget, spending
 from rlm_module.errors import InputError
-from rlm_module.optimizers.arguments import check_program
+from rlm_module.optimizers.arguments import check_program, refuse
 from rlm_module.optimizers.evolution.cases import Case, cases
 from rlm_module.optimizers.evolution.components import Components
 from rlm_module.optimizers.evolution.evaluations import Evaluations, Reflections
@@ -21,6 +21,16 @@ from rlm_module.optimizers.evolution.folder import EVALUATIONS, REFLECTIONS, ope
 from rlm_module.optimizers.evolution.manifest import data_hash, described
 from rlm_module.optimizers.evolution.options import Options, check, default_patience, default_runs
 from rlm_module.optimizers.evolution.study import Study
+
+_INSTEAD = {
+    "auto": "give max_runs or max_cost_usd",
+    "max_full_evals": "give max_runs",
+    "max_metric_calls": "give max_runs",
+    "reflection_minibatch_size": "give minibatch_size",
+    "log_dir": "give run_dir",
+    "track_stats": "the compiled program's `compilation` tells all",
+}
+"""What stands for options of `dspy.GEPA`."""
 
 
 class RLMGEPA(Teleprompter):
@@ -44,6 +54,10 @@ class RLMGEPA(Teleprompter):
         seed: Of all choices that are left to chance.
         show_progress: Whether a line tells runs, money and the best score.
         perfect_score: The score from which on an example has nothing left to teach.
+        **others: None; those that `dspy.GEPA` takes are refused with what to give instead.
+
+    Raises:
+        InputError: If an option makes no sense, or is none of these.
     """
 
     def __init__(
@@ -62,10 +76,13 @@ class RLMGEPA(Teleprompter):
         seed: int = 0,
         show_progress: bool = True,
         perfect_score: float = 1.0,
+        **others: Never,
     ) -> None:
         super().__init__()
+        refuse("RLMGEPA", others, _INSTEAD)
         check(
             metric=metric,
+            reflection_lm=reflection_lm,
             max_runs=max_runs,
             max_cost_usd=max_cost_usd,
             patience=patience,
@@ -115,8 +132,7 @@ class RLMGEPA(Teleprompter):
             InputError: If the program, the examples or an option cannot be used, no LM is configured, nothing that was
                 run could be judged, or `run_dir` holds another compile.
         """
-        if kwargs:
-            raise InputError(f"compile takes no {', '.join(sorted(kwargs))}; options are given to RLMGEPA.")
+        refuse("compile", kwargs, {}, "options are given to RLMGEPA")
         check_program("student", student)
         train = cases(trainset, "trainset")
         val = train if valset is None else cases(valset, "valset")
@@ -154,7 +170,7 @@ class RLMGEPA(Teleprompter):
                 "allow more runs, or give a smaller valset."
             )
         reflection_lm = self.reflection_lm if self.reflection_lm is not None else dspy.settings.lm
-        if not callable(reflection_lm):
+        if reflection_lm is None:
             raise InputError(
                 "There is no reflection model: pass reflection_lm=dspy.LM(...), or configure dspy with an LM."
             )

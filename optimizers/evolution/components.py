@@ -56,6 +56,11 @@ class Components:
         inner = {id(predictor) for rlm in self.rlms.values() for predictor in rlm.predictors()}
         self.predictors = [name for name, p in program.named_predictors() if id(p) not in inner and _has_text(p)]
         found += [Component(name, name, "predictor") for name in self.predictors]
+        if not found and self.rlms:
+            raise InputError(
+                f"{type(program).__name__} has nothing of what learn={list(learn)!r} names; name more, such as "
+                '"strategy".'
+            )
         if not found:
             raise InputError(
                 f"{type(program).__name__} holds nothing to compile: no RLM and no predictor that is not marked as "

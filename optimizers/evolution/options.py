@@ -87,6 +87,7 @@ def enough_runs(val: int, minibatch: int) -> int:
 def check(
     *,
     metric: Any,
+    reflection_lm: Any,
     max_runs: Any,
     max_cost_usd: Any,
     patience: Any,
@@ -103,6 +104,8 @@ def check(
         InputError: Naming the first such option.
     """
     check_metric(metric)
+    if reflection_lm is not None and not callable(reflection_lm):
+        raise InputError(f"reflection_lm must be a dspy.LM or a function of a prompt, not {reflection_lm!r}; pass one.")
     check_count("max_runs", max_runs, may_be_none=True)
     check_count("patience", patience, may_be_none=True)
     check_count("minibatch_size", minibatch_size)

@@ -9,7 +9,7 @@ import pytest
 
 from rlm_module import InputError
 from rlm_module.optimizers import RLMGEPA, RLMBootstrap, measure, trajectory_feedback
-from rlm_module.optimizers.arguments import check_count, checked_examples, is_finite
+from rlm_module.optimizers.arguments import check_count, check_program, checked_examples, is_finite
 
 GOOD = dspy.Example(q="1", a="1").with_inputs("q")
 
@@ -22,6 +22,34 @@ def _measure(metric: Any) -> Any:
 def test_a_metric_is_a_function(takes: Any) -> None:
     with pytest.raises(InputError, match=r"^metric must be a function of an example and a prediction, not str; pass"):
         takes("exact")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "others", "told"),
+    [
+        (RLMGEPA, {"auto": "light"}, "RLMGEPA takes no auto; give max_runs or max_cost_usd."),
+        (RLMGEPA, {"log_dir": "runs"}, "RLMGEPA takes no log_dir; give run_dir."),
+        (RLMGEPA, {"use_merge": False}, "RLMGEPA takes no use_merge; leave it out."),
+        (RLMBootstrap, {"metric_threshold": 0.5}, "RLMBootstrap takes no metric_threshold; give threshold."),
+    ],
+)
+def test_options_of_dspys_optimizers_are_told_what_to_give_instead(optimizer: Any, others: Any, told: str) -> None:
+    with pytest.raises(InputError) as raised:
+        optimizer(lambda gold, prediction: 1.0, **others)
+    assert str(raised.value) == told
+
+
+@pytest.mark.parametrize("optimizer", [RLMGEPA, RLMBootstrap])
+def test_a_compile_takes_no_options(optimizer: Any) -> None:
+    with pytest.raises(InputError, match=f"^compile takes no max_runs; options are given to {optimizer.__name__}"):
+        optimizer(lambda gold, prediction: 1.0).compile(dspy.Module(), trainset=[GOOD], max_runs=3)
+
+
+def test_a_program_is_made_before_it_is_compiled() -> None:
+    with pytest.raises(InputError, match=r"^The student must be a dspy\.Module, not a class; pass Module\(\.\.\.\)"):
+        check_program("student", dspy.Module)
+    with pytest.raises(InputError, match=r"^The teacher must be a dspy\.Module, not str\."):
+        check_program("teacher", "program")
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3", None])

@@ -230,6 +230,7 @@ def test_no_lm_is_said_at_once() -> None:
         {"perfect_score": "1"},
         {"seed": None},
         {"max_text_chars": 0},
+        {"reflection_lm": "openai/gpt-5"},
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any]) -> None:

@@ -71,3 +71,8 @@ def test_what_is_marked_as_compiled_is_left_as_it_is() -> None:
     del program.check
     with pytest.raises(InputError, match="nothing to compile"):
         Components(program)
+
+
+def test_where_only_what_is_to_be_learned_is_lacking_that_is_said() -> None:
+    with pytest.raises(InputError, match=r"^RLM has nothing of what learn=\['tools'\] names; name more"):
+        Components(RLM("q -> answer"), ["tools"])
