@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any, cast
 
 import dspy
 
-from rlm_module.memory.errors import StoreBusyError
+from rlm_module.memory.errors import StoreBusyError, StoreError
+from rlm_module.memory.sqlite.connections import is_busy
 from rlm_module.memory.sqlite.words import indexed
 
 _PATIENCE = 30.0
@@ -76,13 +77,17 @@ def drop_cached(traces: Traces) -> int:
 
     Returns:
         How many replies on disk those were.
+
+    Raises:
+        StoreError: If the cache's files cannot be used.
     """
     dropped = 0
     if dspy.cache.enable_disk_cache:
         disk: Any = dspy.cache.disk_cache
-        for key in list(disk):
-            if _tells(disk, key, traces):
-                dropped += bool(disk.delete(key, retry=True))
+        with _named_faults(disk.directory):
+            for key in list(disk):
+                if _tells(disk, key, traces):
+                    dropped += bool(disk.delete(key, retry=True))
     dspy.cache.reset_memory_cache()
     return dropped
 
@@ -92,18 +97,16 @@ def purge_cached() -> None:
 
     Raises:
         StoreBusyError: If others used it for so long that it could not be done.
+        StoreError: If the cache's files cannot be used.
     """
     if not dspy.cache.enable_disk_cache:
         return
     disk: Any = dspy.cache.disk_cache
     for path in sorted(Path(disk.directory).glob("*/cache.db")):
-        try:
-            with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
-                connection.execute("VACUUM")
-                (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError as error:
-            raise _busy(path) from error
-        if is_busy:
+        with _named_faults(path), closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+            connection.execute("VACUUM")
+            (was_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if was_busy:
             raise _busy(path)
 
 
@@ -112,15 +115,27 @@ def clear_cache() -> None:
 
     Raises:
         StoreBusyError: If others used it for so long that it could not be done.
+        StoreError: If the cache's files cannot be used.
     """
     if dspy.cache.enable_disk_cache:
         disk: Any = dspy.cache.disk_cache
-        disk.clear(retry=True)
+        with _named_faults(disk.directory):
+            disk.clear(retry=True)
     dspy.cache.reset_memory_cache()
     purge_cached()
 
 
-def _busy(path: Path) -> StoreBusyError:
+@contextmanager
+def _named_faults(path: object) -> Generator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if is_busy(error):
+            raise _busy(path) from error
+        raise StoreError(f"{path} cannot be purged ({error}); mend that, or delete dspy's cache.") from error
+
+
+def _busy(path: object) -> StoreBusyError:
     return StoreBusyError(f"{path} could not be purged, since others use it; try again when they are done.")
 
 

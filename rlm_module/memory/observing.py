@@ -256,15 +256,14 @@ class _Log:
         while later:
             gone |= later
             later = {one.id for one in known if one.supersedes in later} - gone
-        left = [one for one in known if one.id not in gone]
-        superseded = {one.supersedes for one in left}
-        self._entries = [one for one in left if one.id not in superseded]
+        self._entries: list[Observation] = []
+        self.add(one for one in known if one.id not in gone)
 
     def add(self, observations: Iterable[Observation]) -> None:
-        """Takes in what was learned, and drops what it supersedes."""
-        new = [one for one in observations if one.kind != "assistant_output"]
+        """Takes in what was learned of the user, and drops what it supersedes."""
+        new = [*self._entries, *(one for one in observations if one.kind != "assistant_output")]
         gone = {one.supersedes for one in new}
-        self._entries = [one for one in self._entries if one.id not in gone] + new
+        self._entries = [one for one in new if one.id not in gone]
 
     def about(self, turns: Sequence[Turn]) -> list[Observation]:
         """The entries, stated before the turns, that share most words with them, and the latest of equals."""

@@ -13,7 +13,7 @@ import dspy
 import pydantic
 import pytest
 
-from rlm_module.memory import StoreBusyError, cached_replies, clear_cache
+from rlm_module.memory import StoreBusyError, StoreError, cached_replies, clear_cache
 from rlm_module.memory.cached_replies import Traces, digest, drop_cached, passages, purge_cached
 from tests.scripted import ScriptedLM, said
 
@@ -155,12 +155,25 @@ def test_a_cache_that_others_read_is_told_of_and_can_be_purged_later(
     monkeypatch.setattr(cached_replies, "_PATIENCE", 0.05)
     ask(f"my word is {SECRET}")
     (shard,) = {path.parent for path in holding(folder)}
-    reader = sqlite3.connect(shard / "cache.db", isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM Cache").fetchone()
     drop_cached(TOLD)
-    with pytest.raises(StoreBusyError, match=r"cache\.db could not be purged, since others use it; try again"):
-        purge_cached()
-    reader.close()
+    for kept in ("BEGIN", "BEGIN IMMEDIATE"):  # by a reader, which the log waits for, and by a writer
+        other = sqlite3.connect(shard / "cache.db", isolation_level=None)
+        other.execute(kept)
+        other.execute("SELECT count(*) FROM Cache").fetchone()
+        with pytest.raises(StoreBusyError, match=r"cache\.db could not be purged, since others use it; try again"):
+            purge_cached()
+        other.close()
     purge_cached()
     assert holding(folder) == []
+
+
+def test_a_cache_that_is_damaged_is_told_in_a_sentence(folder: Path) -> None:
+    ask(f"my word is {SECRET}")
+    (shard,) = {path.parent for path in holding(folder)}
+    disk: Any = dspy.cache.disk_cache
+    disk.close()
+    for path in shard.glob("cache.db*"):
+        path.write_bytes(b"no database" * 1_000)
+    for action in (lambda: drop_cached(TOLD), purge_cached, clear_cache):
+        with pytest.raises(StoreError, match=r"cannot be purged \(.*\); mend that, or delete dspy's cache\.$"):
+            action()

@@ -10,8 +10,9 @@ from typing import Any
 import dspy
 import pytest
 
-from rlm_module import Budget, FatalError, InputError
+from rlm_module import Budget, FatalError, InputError, SandboxError
 from rlm_module.memory import MemoryPrediction, MemorySystem, SqliteStore
+from rlm_module.memory.prediction import after_failure
 from tests.memory.cast import AS_OF, NO, YES, Cast, chat, section, turns_of
 from tests.scripted import ScriptedLM, fields
 
@@ -91,7 +92,12 @@ def test_a_check_that_cannot_be_read_supports_nothing(store: SqliteStore) -> Non
 
 
 def test_the_check_sees_the_turns_and_what_was_said_later(store: SqliteStore) -> None:
-    store.user("ann").ingest([chat("sold", "2024-06-25", ("user", "I sold the Cube bicycle."))])
+    store.user("ann").ingest(
+        [
+            chat("sold", "2024-06-25", ("user", "I sold the Cube bicycle.")),
+            chat("first", "2024-02-01", ("user", "I sold my first bicycle.")),
+        ]
+    )
     cell = (
         "hit = next(h for h in search('bicycle') if 'bought' in h.text)\nSUBMIT(answer='A red Cube', evidence=[hit.id])"
     )
@@ -101,6 +107,7 @@ def test_the_check_sees_the_turns_and_what_was_said_later(store: SqliteStore) ->
     (prompt,) = cast.prompts("check")
     assert "I bought a red Cube" in section(prompt, "turns")
     assert "I sold the Cube" in section(prompt, "later")
+    assert "I sold my first" not in section(prompt, "later")
     assert section(prompt, "as_of") == "Mon 2024-07-01 12:00+00:00"
 
 
@@ -148,6 +155,18 @@ def test_a_question_that_found_nothing_and_drew_up_nothing_is_not_an_error(store
 def test_an_lm_that_is_down_is_an_error(store: SqliteStore) -> None:
     with dspy.context(lm=ScriptedLM(lambda _: dspy.LMServerError("down"))), pytest.raises(FatalError, match="down"):
         MemorySystem(store, "ann")(question="Which bicycle?", as_of=AS_OF)
+
+
+@pytest.mark.parametrize("kind", [SandboxError, InputError])
+def test_a_sandbox_that_dies_and_wrong_input_are_no_lack_of_evidence(
+    store: SqliteStore, kind: type[FatalError]
+) -> None:
+    run = _ask(store, BIKE.format(answer="A red Cube")).run
+    assert run is not None
+    assert run.trajectory
+    with pytest.raises(kind, match="gone"):
+        after_failure(kind("gone", run))
+    assert after_failure(FatalError("nothing came of it", run)).reason == "no_evidence"
 
 
 def test_a_check_whose_lm_is_down_does_not_lose_what_was_found(store: SqliteStore) -> None:

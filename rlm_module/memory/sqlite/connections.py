@@ -137,7 +137,7 @@ class Connections:
                 action()
                 return
             except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > until:
+                if not is_busy(error) or time.monotonic() > until:
                     raise
                 time.sleep(_RETRY_SECONDS)
 
@@ -170,7 +170,7 @@ class Connections:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if _is_busy(error):
+            if is_busy(error):
                 raise self._busy() from error
             raise StoreError(f"{self._path} cannot be used ({error}); mend that, or name another file.") from error
         except UnicodeEncodeError as error:
@@ -184,5 +184,6 @@ class Connections:
         )
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether others use a file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
