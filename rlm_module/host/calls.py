@@ -250,12 +250,18 @@ class Calls:
             began.add_done_callback(lambda ended: self.node.allowance.give_back() if ended.cancelled() else None)
         return began
 
-    def on_loop(self, run: Callable[[], Any]) -> Future[Any]:
-        """Awaits a sub-call on the caller's loop, as many at a time as on threads."""
+    def on_loop(self, run: Callable[[], Any], *, is_taken: bool = False) -> Future[Any]:
+        """Awaits a sub-call on the caller's loop, as many at a time as on threads. The same holds of what was taken."""
 
         async def gated() -> Any:
-            async with self.tree.gate:
-                return await run()
+            had_turn = False
+            try:
+                async with self.tree.gate:
+                    had_turn = True
+                    return await run()
+            finally:
+                if is_taken and not had_turn:
+                    self.node.allowance.give_back()
 
         return self.tree.coroutines.submit(gated(), self.tree.context)
 

@@ -87,7 +87,7 @@ class Predictions:
         shown, lm = plain_inputs(inputs, asked.task), self._models.find(asked.model)
         is_taken = self._calls.take_allowance(opened)
         if is_async_only(lm):
-            return self._calls.on_loop(partial(self._apredict, opened, asked, shown))
+            return self._calls.on_loop(partial(self._apredict, opened, asked, shown), is_taken=is_taken)
         return self._calls.in_pool(partial(self._predict, opened, asked, shown), is_taken=is_taken)
 
     def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:

@@ -58,7 +58,7 @@ class Queries:
         is_awaited = is_async_only(self._models.find(model))
         is_taken = self._calls.take_allowance(opened)
         if is_awaited:
-            return self._calls.on_loop(partial(self._aquery, opened, prompt, model))
+            return self._calls.on_loop(partial(self._aquery, opened, prompt, model), is_taken=is_taken)
         return self._calls.in_pool(partial(self._query, opened, prompt, model), is_taken=is_taken)
 
     def _single(self, opened: OpenCall, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:

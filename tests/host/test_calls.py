@@ -123,6 +123,31 @@ def test_a_call_that_is_cancelled_before_its_turn_does_not_count(hosts: list[Hos
     go_on.set()
 
 
+def test_the_same_holds_where_the_lm_can_only_be_awaited(hosts: list[Host]) -> None:
+    asked = threading.Semaphore(0)
+
+    async def slow(prompt: str) -> str:
+        asked.release()
+        await asyncio.Event().wait()
+        return prompt
+
+    async def rounds() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0)  # lets whatever is due on the loop come first
+
+    host = Host(lm=slow, limit=5, concurrency=1)
+    hosts.append(host)
+    first, second, _ = (host.begin("llm_query", text) for text in "abc")
+    assert asked.acquire(timeout=60)
+    host.tree.coroutines.submit(rounds()).result(60)
+    second.cancel()
+    host.tree.coroutines.submit(rounds()).result(60)
+    assert host.ledger.calls.left == 3
+    first.cancel()
+    host.tree.coroutines.submit(rounds()).result(60)
+    assert host.ledger.calls.left == 3
+
+
 def test_a_model_is_chosen_by_name(hosts: list[Host]) -> None:
     host = Host(lm=ScriptedLM(["default"]), named={"strong": ScriptedLM(["strong"])})
     hosts.append(host)
