@@ -36,8 +36,8 @@ def each_done(work: Callable[[T], R], items: Sequence[T], num_threads: int | Non
     def run() -> None:
         while not stopped.is_set():
             with lock:
-                item = next(waiting, None)
-            if item is None:
+                item = next(waiting, _NONE_LEFT)
+            if isinstance(item, _NoneLeft):
                 return
             try:
                 done.put(work(item))
@@ -54,6 +54,13 @@ def each_done(work: Callable[[T], R], items: Sequence[T], num_threads: int | Non
             yield result
     finally:
         stopped.set()
+
+
+class _NoneLeft:
+    pass
+
+
+_NONE_LEFT = _NoneLeft()
 
 
 class _Raised:

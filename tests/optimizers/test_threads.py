@@ -55,3 +55,7 @@ def test_nothing_is_begun_for_a_caller_that_has_gone() -> None:
     for worker in list(workers):
         worker.join(60)
     assert len(begun) <= 3
+
+
+def test_none_is_an_item_like_any_other() -> None:
+    assert sorted(each_done(str, [1, None, 2], 2)) == ["1", "2", "None"]
