@@ -38,12 +38,10 @@ class Target:
     Args:
         forget: Has the store forget it, with its bytes.
         texts: Reads what was said; raises `InputError` where it isn't there.
-        session_id: The session that it is, or is in; None for all of them.
     """
 
     forget: Callable[[], Forgotten]
     texts: Callable[[], Iterable[str]]
-    session_id: str | None = None
 
 
 def purge(store: MemoryStore, memory: UserMemory, runs: OwnedRuns, target: Target) -> Erased:
@@ -63,7 +61,7 @@ def purge(store: MemoryStore, memory: UserMemory, runs: OwnedRuns, target: Targe
         StoreBusyError: If others kept a file for too long; the same call does the rest.
         FatalError: If a run can be neither read nor deleted.
     """
-    sessions = set(session_ids(memory)) | ({target.session_id} if target.session_id else set())
+    sessions = set(session_ids(memory))  # those of the store alone: an id that was given may be anybody's, or a word
     folders = runs.find(sessions)
     replies = {digest(reply) for folder in folders for reply in replies_in(folder)}
     dropped = drop_cached(Traces(session_ids=sessions, replies=replies))

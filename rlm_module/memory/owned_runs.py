@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _OWNER = "owner"
 _KEY_CHARS = 32
-_ESCAPE = re.compile(rb"\\[bfnrt]")
+_ESCAPE = re.compile(rb"\\(?:u[0-9a-fA-F]{4}|[bfnrt])")
 _SESSION_ID = re.compile(rb"(?<![A-Za-z0-9])[a-z2-7]{8,64}(?![A-Za-z0-9])")
 
 
@@ -58,7 +58,7 @@ class OwnedRuns:
         ids = {name.encode() for name in session_ids}
         recorded = set(run_folders(self.journal))
         found: list[Path] = []
-        for folder in sorted(path for path in self.journal.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in self.journal.iterdir() if path.is_dir() and not path.is_symlink()):
             owner = _owner(folder)
             if owner == self._key or (owner is None and folder in recorded and _holds(folder, ids)):
                 found.append(folder)
@@ -134,13 +134,21 @@ def _owner(folder: Path) -> str | None:
 
 def _holds(folder: Path, ids: Collection[bytes]) -> bool:
     """Whether one of some ids stands in any file of a folder."""
-    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    files = (path for parent, _, names in os.walk(folder) for name in names if _is_file(path := Path(parent, name)))
     try:
         return any(match[0] in ids for file in files for match in _SESSION_ID.finditer(_plain(file)))
     except OSError as error:
         raise FatalError(f"{folder} cannot be searched ({error.strerror}); mend that or delete it.") from error
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file of the folder's own; what a link leads to is elsewhere, and a pipe never ends."""
+    return path.is_file() and not path.is_symlink()
+
+
 def _plain(file: Path) -> bytes:
-    """What stands in a file, without the escapes of line ends, which would run into what follows."""
-    return _ESCAPE.sub(b" ", file.read_bytes())
+    """What stands in a file, without the escapes of JSON, which would run into what follows."""
+    try:
+        return _ESCAPE.sub(b" ", file.read_bytes())
+    except FileNotFoundError:  # a run that is under way renames its files
+        return b""

@@ -205,14 +205,13 @@ class MemorySystem(dspy.Module):
         """
         memory, name = self.memory(user), known_by("turn", turn_id)
         forget = partial(memory.forget_turn, name, purge=purge)
-        target = Target(forget, lambda: [memory.get_turn(name).text], name.rpartition(".")[0])
-        return self._forget(memory, target, purge)
+        return self._forget(memory, Target(forget, lambda: [memory.get_turn(name).text]), purge)
 
     def forget_session(self, session_id: str, *, user: str | None = None, purge: bool = False) -> Erased:
         """The same for a session, by the id that `session_id` tells."""
         memory, name = self.memory(user), known_by("session", session_id)
         forget = partial(memory.forget_session, name, purge=purge)
-        return self._forget(memory, Target(forget, lambda: texts_of(memory, [name]), name), purge)
+        return self._forget(memory, Target(forget, lambda: texts_of(memory, [name])), purge)
 
     def forget_user(self, user: str | None = None, *, purge: bool = False) -> Erased:
         """The same for all there is of a user."""

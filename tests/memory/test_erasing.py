@@ -20,6 +20,8 @@ from rlm_module import InputError
 from rlm_module.journal import RunFolder, run_folders
 from rlm_module.memory import Erased, Forgotten, MemorySystem, Observer, SqliteStore, forgetting
 from rlm_module.sandbox.runtime import cache_folder
+from tests.journal.samples import lm_called
+from tests.journal.samples import user as asked
 from tests.memory.cast import AS_OF, Cast, chat, noticed
 from tests.scripted import fields
 
@@ -164,7 +166,21 @@ def test_without_purging_only_the_store_forgets(world: World) -> None:
     with pytest.raises(InputError, match=r"^There is no session '\w+'; take an id"):
         world.memory.forget_session(session, user="ann")
     assert world.memory.forget_session(session, user="ann", purge=True).runs == 1
-    assert world.traces() == set()
+    assert world.traces() <= {"cache"}  # replies that no run has recorded, and only the words or the id could tell
+
+
+def test_an_id_that_is_not_the_users_erases_nothing_of_others(world: World) -> None:
+    bobs = world.memory.session_id("words", user="bob") or ""
+    disk: Any = dspy.cache.disk_cache
+    disk["unrelated"] = ["Noted: the holidays."]
+    others = RunFolder.create(world.folder / "runs", "unrelated")
+    others.write(lm_called([asked("Which?")], f"The holidays, says {bobs}.0.", run_id="unrelated"))
+    others.close()
+    world.memory.forget_session("holidays", user="ann", purge=True)
+    world.memory.forget_turn(f"{bobs}.0", user="ann", purge=True)
+    assert others.path in run_folders(world.folder / "runs")
+    assert "unrelated" in disk
+    assert world.ask("bob") == 0
 
 
 def test_a_run_is_known_by_its_mark_when_its_sessions_are_not_any_more(world: World) -> None:

@@ -154,3 +154,27 @@ def test_of_a_record_that_is_broken_no_replies_are_known(tmp_path: Path) -> None
     assert list(replies_in(folder)) == ["one"]
     (folder / "events.jsonl").write_text("{}\n{}\n")
     assert list(replies_in(folder)) == []
+
+
+def test_what_a_link_leads_to_is_nobodys_run(tmp_path: Path) -> None:
+    journal, elsewhere = tmp_path / "runs", tmp_path / "archive"
+    kept = unmarked(elsewhere, "old", f"turn {ID}.0")
+    own = unmarked(journal, "own", f"turn {ID}.0")
+    (journal / "linked").symlink_to(kept)
+    (journal / "latest").symlink_to(own)
+    runs = OwnedRuns(journal, "ann")
+    assert runs.find([ID]) == [own]
+    runs.delete(runs.find([ID]))
+    assert kept in run_folders(elsewhere)
+
+
+def test_links_and_pipes_in_anybodys_run_are_passed_over(tmp_path: Path) -> None:
+    folder = unmarked(tmp_path, "others", "nothing")
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe")
+    assert OwnedRuns(tmp_path, "ann").find([ID]) == []
+
+
+def test_an_id_is_found_after_letters_that_json_escapes(tmp_path: Path) -> None:
+    found = unmarked(tmp_path, "r", f"\u4f1a\u8bdd{ID}")
+    assert OwnedRuns(tmp_path, "ann").find([ID]) == [found]
