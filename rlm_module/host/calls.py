@@ -135,8 +135,9 @@ class Calls:
         known = self.tree.recording.answer(self.node.number, cell, function, key)
         if known is not None:
             return failed(known) if isinstance(known, Exception) else done(known[0])
-        journal, began = self.tree.journal, time.monotonic()
+        began = time.monotonic()
         opened = self._opened(cell, function, key, batch.spending if batch else self.node.spending)
+        journal = self.tree.journal
         journal.record(
             CallStarted(
                 run_id=journal.run_id,
@@ -149,29 +150,29 @@ class Calls:
                 arguments=shown[:_SHOWN_ARGUMENTS],
             )
         )
-
-        def finished(settled: Future[Any]) -> None:
-            # What fails once the run is ending may do so for that alone, and a resumed run is to make it again.
-            is_final = not self.tree.ledger.stopped.is_set() or not has_failed(settled)
-            journal.record(
-                CallFinished(
-                    run_id=journal.run_id,
-                    node=self.node.number,
-                    call=opened.number,
-                    function=function,
-                    seconds=time.monotonic() - began,
-                    error=error_text(settled),
-                    usage=opened.spending.usage,
-                    answer=answer_text(settled) if is_final and not is_remade and journal.is_stored else None,
-                )
-            )
-
         try:
             future = run(opened)
         except Exception as error:
             future = failed(error)
-        future.add_done_callback(finished)
+        future.add_done_callback(partial(self._record_end, opened, function, began, is_remade))
         return future
+
+    def _record_end(self, opened: OpenCall, function: str, began: float, is_remade: bool, settled: Future[Any]) -> None:
+        # What fails once the run is ending may do so for that alone, and a resumed run is to make it again.
+        is_final = not self.tree.ledger.stopped.is_set() or not has_failed(settled)
+        journal = self.tree.journal
+        journal.record(
+            CallFinished(
+                run_id=journal.run_id,
+                node=self.node.number,
+                call=opened.number,
+                function=function,
+                seconds=time.monotonic() - began,
+                error=error_text(settled),
+                usage=opened.spending.usage,
+                answer=answer_text(settled) if is_final and not is_remade and journal.is_stored else None,
+            )
+        )
 
     def _opened(self, cell: int, function: str, key: str, parent: Spending) -> OpenCall:
         """A call that is made now, under its old number if it was cut off."""
